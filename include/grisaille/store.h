@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Port: the images. adapters/mongo_images implements it on store threads; tests/sim has a model of it.
+ * Threads, requests and failures as in ledger.h. */
+#ifndef GRISAILLE_STORE_H
+#define GRISAILLE_STORE_H
+
+#include <grisaille/job.h>
+#include <grisaille/loop.h>
+
+struct gri_image_lookup {
+    char id[GRI_IMAGE_ID_MAX];       /* in: look by this _id; "" → by job and pipeline */
+    char job[GRI_KEY_MAX];           /* in */
+    char pipeline[GRI_PIPELINE_MAX]; /* in */
+    bool found;                      /* out: a majority read has seen it */
+    bool removed;                    /* out: it was taken down */
+    bool own;                        /* out: its `job` is the given job (this job made it) */
+    char found_id[GRI_IMAGE_ID_MAX]; /* out */
+};
+
+/* Majority read; only covered indexes, never the pictures. */
+struct gri_store_lookup {
+    struct gri_op op;
+    struct gri_image_lookup *items;
+    size_t count;
+};
+
+enum gri_inserted {
+    GRI_INSERTED,     /* majority-acknowledged */
+    GRI_SAME_CONTENT, /* duplicate _id: these bytes are stored already */
+    GRI_SAME_JOB,     /* duplicate {job, pipeline, output}: an earlier delivery stored other bytes; id in found_id */
+    GRI_NOT_INSERTED  /* the server refused this document; `error` says why; its mates are in */
+};
+
+struct gri_image_insert {
+    const struct gri_image *image; /* borrowed until done */
+    enum gri_inserted result;      /* out */
+    bool own;                      /* out, SAME_CONTENT: the stored one's job is this job (an own earlier write) */
+    char found_id[GRI_IMAGE_ID_MAX]; /* out: the image to link (its own id for INSERTED, SAME_CONTENT) */
+    struct gri_error error;        /* out, NOT_INSERTED */
+};
+
+/* One unordered bulk insert. A duplicate is read back with majority before it is answered. With op.status != GRI_OK the
+ * outcome of all is unknown: nothing may be acked. */
+struct gri_store_insert {
+    struct gri_op op;
+    struct gri_image_insert *items;
+    size_t count;
+};
+
+struct gri_store {
+    const struct gri_store_ops *ops;
+};
+
+struct gri_store_ops {
+    void (*lookup)(struct gri_store *store, struct gri_store_lookup *request);
+    void (*insert)(struct gri_store *store, struct gri_store_insert *request);
+};
+
+#endif
