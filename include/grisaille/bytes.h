@@ -19,6 +19,7 @@ struct gri_bytes {
     size_t len;
     size_t cap;
     size_t max;
+    bool failed; /* sticky: a put or printf did not fit */
 };
 
 /* An empty buffer that may grow to `max` bytes (0: 64 MiB). No allocation yet. */

@@ -49,7 +49,8 @@ double gri_json_double(const struct gri_json *value, double otherwise); /* of in
 /* Calls visit for each member in the order of insertion. */
 void gri_json_each(const struct gri_json *object, void (*visit)(const char *key, const struct gri_json *value, void *arg), void *arg);
 
-/* Compact text appended to `out`; `sorted`: keys in byte order (a canonical form to hash). */
+/* Compact text appended to `out`; `sorted`: keys in byte order and reals with 17 digits (a canonical form to hash); else
+ * reals have 15. On failure `out` is as it was. */
 enum gri_status gri_json_write(const struct gri_json *value, bool sorted, struct gri_bytes *out, struct gri_error *error) GRI_MUST_CHECK;
 /* With two spaces of indent, for people. */
 enum gri_status gri_json_pretty(const struct gri_json *value, struct gri_bytes *out, struct gri_error *error) GRI_MUST_CHECK;

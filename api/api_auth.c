@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API object, and who may do what: bearer tokens, compared in constant time. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api_internal.h"
+
+enum gri_status gri_api_create(const struct gri_api_options *options, struct gri_api **api, struct gri_error *error) {
+    struct gri_api *made = gri_calloc(1, sizeof *made);
+    made->options = *options;
+    enum gri_status status = gri_ruleset_compile(options->rules_body, &made->rules, error);
+    if (status != GRI_OK) {
+        free(made);
+        made = NULL;
+    }
+    *api = made;
+    return status;
+}
+
+void gri_api_destroy(struct gri_api *api) {
+    if (!api) return;
+    gri_ruleset_free(api->rules);
+    free(api);
+}
+
+/* The token whose digest is this one. Every token is compared, so that time tells nothing of which matched. */
+static const struct gri_api_token *find_token(const struct gri_api *api, const char *digest) {
+    const struct gri_api_token *found = NULL;
+    for (size_t i = 0; i < api->options.token_count; i++)
+        if (api->options.crypto->digest_equal(api->options.tokens[i].digest, digest)) found = &api->options.tokens[i];
+    return found;
+}
+
+bool gri_api_authorize(struct gri_api *api, const struct gri_api_request *request, unsigned scope, char by[GRI_NAME_MAX],
+                       struct gri_api_reply *reply) {
+    (void)gri_copy(by, GRI_NAME_MAX, request->trusted && request->by ? request->by : "");
+    if (request->trusted || scope == GRI_SCOPE_NONE || api->options.token_count == 0) return true;
+    const char *given = request->authorization;
+    if (!given || strncasecmp(given, "Bearer ", 7) != 0) {
+        gri_api_problem_of(reply, GRI_R_unauthorized, "send the header Authorization: Bearer <token>");
+        gri_api_header(reply, "WWW-Authenticate", "Bearer");
+        return false;
+    }
+    char digest[GRI_TOKEN_DIGEST_HEX];
+    api->options.crypto->token_digest(given + 7 + strspn(given + 7, " "), digest);
+    const struct gri_api_token *token = find_token(api, digest);
+    if (!token) {
+        gri_api_problem_of(reply, GRI_R_unauthorized, "the token is not one of api.tokens");
+        gri_api_header(reply, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
+        return false;
+    }
+    if ((token->scopes & (scope | GRI_SCOPE_ADMIN)) == 0) {
+        gri_api_problem_of(reply, GRI_R_forbidden, "the token '%s' lacks the scope %s", token->name,
+                           scope == GRI_SCOPE_PUSH    ? "push"
+                           : scope == GRI_SCOPE_ADMIN ? "admin"
+                                                      : "read");
+        return false;
+    }
+    (void)gri_copy(by, GRI_NAME_MAX, token->name);
+    return true;
+}

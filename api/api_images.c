@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images: by hash, their content (verified at each read) and the list. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_internal.h"
+
+void gri_api_get_images(struct gri_api_call *call) {
+    struct gri_filter filter;
+    struct gri_json *json;
+    struct gri_error error;
+    if (!gri_api_filter(call, &filter)) return;
+    struct gri_archive *archive = call->api->options.archive;
+    if (archive->ops->images(archive, &filter, &json, &error) != GRI_OK)
+        gri_api_problem(call->reply, &error, NULL);
+    else
+        gri_api_reply_json(call->reply, 200, json);
+}
+
+/* Every image with the hash of the path; NULL when a problem was answered. */
+static struct gri_json *find_images(struct gri_api_call *call) {
+    struct gri_archive *archive = call->api->options.archive;
+    struct gri_json *images;
+    struct gri_error error;
+    char hash[GRI_SHA256_HEX];
+    if (!gri_api_hash(call, hash)) return NULL;
+    if (archive->ops->images_by_hash(archive, hash, &images, &error) != GRI_OK) {
+        gri_api_problem(call->reply, &error, NULL);
+        return NULL;
+    }
+    if (gri_json_count(images) > 0) return images;
+    gri_json_free(images);
+    gri_api_problem_of(call->reply, GRI_R_not_found, "no image has this SHA-256 as its source, output or base64 sum");
+    return NULL;
+}
+
+void gri_api_get_image(struct gri_api_call *call) {
+    struct gri_json *images = find_images(call);
+    if (!images) return;
+    struct gri_json *json = gri_json_object();
+    gri_json_set(json, "images", images);
+    gri_api_reply_json(call->reply, 200, json);
+}
+
+/* Does the image belong to ?pipeline= (a name or name@version) and ?output=? */
+static bool chosen(struct gri_api_call *call, const struct gri_json *image) {
+    const char *pipeline = gri_api_query(call, "pipeline"), *output = gri_api_query(call, "output");
+    const char *own = gri_json_str(image, "pipeline", "");
+    char name[GRI_NAME_MAX];
+    gri_pipeline_name(own, name);
+    if (pipeline && *pipeline && strcmp(pipeline, own) != 0 && strcmp(pipeline, name) != 0) return false;
+    return !output || strcmp(output, gri_json_str(image, "output", "")) == 0;
+}
+
+/* The one image that is meant; else answers 404, or 409 with the choices, and returns false. */
+static bool choose(struct gri_api_call *call, char id[GRI_IMAGE_ID_MAX]) {
+    struct gri_json *images = find_images(call);
+    if (!images) return false;
+    struct gri_json *choices = gri_json_array();
+    for (size_t i = 0; i < gri_json_count(images); i++) {
+        const struct gri_json *image = gri_json_at(images, i);
+        if (!chosen(call, image)) continue;
+        struct gri_json *choice = gri_json_object();
+        (void)gri_copy(id, GRI_IMAGE_ID_MAX, gri_json_str(image, "id", ""));
+        gri_json_set_str(choice, "id", id);
+        gri_json_set_str(choice, "pipeline", gri_json_str(image, "pipeline", ""));
+        gri_json_set_str(choice, "output", gri_json_str(image, "output", ""));
+        gri_json_append(choices, choice);
+    }
+    size_t count = gri_json_count(choices);
+    gri_json_free(images);
+    if (count == 1) {
+        gri_json_free(choices);
+        return true;
+    }
+    struct gri_error error;
+    if (count == 0) {
+        (void)gri_fail(&error, GRI_R_not_found, "this picture was not made by that pipeline");
+        gri_json_free(choices);
+        gri_api_problem(call->reply, &error, NULL);
+        return false;
+    }
+    struct gri_json *extra = gri_json_object();
+    gri_json_set(extra, "choices", choices);
+    (void)gri_fail(&error, GRI_R_ambiguous,
+                   "%zu images have this hash; choose by pipeline= (name or name@version) and output=", count);
+    gri_api_problem(call->reply, &error, extra);
+    return false;
+}
+
+/* Recomputes base64 → output → sums; names the first that fails. */
+static enum gri_status verify(const struct gri_crypto *crypto, const struct gri_json *meta, const struct gri_bytes *base64,
+                              struct gri_bytes *output, struct gri_error *error) {
+    const struct gri_json *sums = gri_json_get(meta, "sums");
+    char sum[GRI_SHA256_HEX];
+    crypto->sha256_hex(gri_bytes_slice(base64), sum);
+    if (strcmp(sum, gri_json_str(sums, "base64", "")) != 0)
+        return gri_fail(error, GRI_R_corrupt, "image %s: its base64 text no longer has the recorded sum; scrub repairs it",
+                        gri_json_str(meta, "id", "?"));
+    enum gri_status status = crypto->base64_decode(gri_bytes_slice(base64), output, error);
+    if (status != GRI_OK) return status;
+    crypto->sha256_hex(gri_bytes_slice(output), sum);
+    if (strcmp(sum, gri_json_str(sums, "output", "")) != 0)
+        return gri_fail(error, GRI_R_corrupt, "image %s: the decoded picture no longer has the recorded sum; scrub repairs it",
+                        gri_json_str(meta, "id", "?"));
+    return GRI_OK;
+}
+
+/* The chosen image, verified; false when a problem was answered. */
+static bool load(struct gri_api_call *call, struct gri_json **meta, struct gri_bytes *base64, struct gri_bytes *output) {
+    struct gri_archive *archive = call->api->options.archive;
+    char id[GRI_IMAGE_ID_MAX];
+    struct gri_error error;
+    if (!choose(call, id)) return false;
+    enum gri_status status = archive->ops->image(archive, id, meta, base64, &error);
+    if (status == GRI_OK && gri_json_get_bool(*meta, "removed", false))
+        status = gri_fail(&error, GRI_R_removed, "this picture was taken down");
+    if (status == GRI_OK && gri_json_get_bool(*meta, "corrupt", false))
+        status = gri_fail(&error, GRI_R_corrupt, "image %s is marked corrupt; scrub --repair fetches it again", id);
+    if (status == GRI_OK) status = verify(call->api->options.crypto, *meta, base64, output, &error);
+    if (status == GRI_OK) return true;
+    if (error.reason == GRI_R_corrupt)
+        gri_log(call->api->options.log, GRI_ERROR, "image_corrupt", GRI_TEXT("image", id), GRI_TEXT("detail", error.detail));
+    gri_api_problem(call->reply, &error, NULL);
+    return false;
+}
+
+/* One "bytes=a-b" range within size; false: ignore the header (RFC 9110 lets us), *bad: 416. */
+static bool parse_range(const char *text, size_t size, size_t *from, size_t *to, bool *bad) {
+    unsigned long long a = 0, b = 0;
+    char tail;
+    *bad = false;
+    if (!text || strncmp(text, "bytes=", 6) != 0 || strchr(text, ',')) return false;
+    text += 6;
+    if (strspn(text, "0123456789-") != strlen(text) || strlen(text) > 40) return false;
+    if (sscanf(text, "%llu-%llu%c", &a, &b, &tail) == 2 && *text != '-') {
+        if (b < a) return false;
+    } else if (sscanf(text, "-%llu%c", &b, &tail) == 1) {
+        a = b < size ? size - b : 0;
+        *bad = b == 0;
+        b = size - 1;
+    } else if (sscanf(text, "%llu-%c", &a, &tail) == 1 && text[strlen(text) - 1] == '-') {
+        b = size - 1;
+    } else {
+        return false;
+    }
+    *bad = *bad || a >= size;
+    *from = (size_t)a;
+    *to = b < size ? (size_t)b : size - 1;
+    return true;
+}
+
+static bool etag_matches(const char *header, const char *etag) {
+    return header && (strcmp(header, "*") == 0 || strstr(header, etag) != NULL);
+}
+
+/* 200, 206, 304 or 416 for immutable bytes. */
+static void reply_bytes(struct gri_api_call *call, const char *type, const char *sum, struct gri_bytes *bytes) {
+    struct gri_api_reply *reply = call->reply;
+    char etag[GRI_SHA256_HEX + 2], range[80];
+    size_t from = 0, to = 0;
+    bool bad;
+    (void)gri_format(etag, sizeof etag, "\"%s\"", sum);
+    gri_api_header(reply, "ETag", etag);
+    gri_api_header(reply, "Cache-Control", "private, max-age=31536000, immutable");
+    gri_api_header(reply, "Accept-Ranges", "bytes");
+    reply->content_type = type;
+    if (etag_matches(call->request->if_none_match, etag)) {
+        reply->status = 304;
+        return;
+    }
+    reply->status = 200;
+    if (parse_range(call->request->range, bytes->len, &from, &to, &bad)) {
+        reply->status = bad ? 416 : 206;
+        if (bad)
+            (void)gri_format(range, sizeof range, "bytes */%zu", bytes->len);
+        else
+            (void)gri_format(range, sizeof range, "bytes %zu-%zu/%zu", from, to, bytes->len);
+        gri_api_header(reply, "Content-Range", range);
+        if (bad) return;
+        memmove(bytes->data, bytes->data + from, to - from + 1);
+        bytes->len = to - from + 1;
+    }
+    gri_bytes_move(&reply->body, bytes);
+}
+
+static const char *const picture_types[] = {"image/jpeg", "image/png", "image/webp", "image/gif"};
+
+/* Only types that a browser shows as a picture; anything else is offered as bytes. */
+static const char *safe_type(const char *type) {
+    for (size_t i = 0; i < sizeof picture_types / sizeof picture_types[0]; i++)
+        if (strcmp(type, picture_types[i]) == 0) return picture_types[i];
+    return "application/octet-stream";
+}
+
+static void reply_image(struct gri_api_call *call, bool text) {
+    struct gri_json *meta = NULL;
+    struct gri_bytes base64, output;
+    gri_bytes_init(&base64, GRI_BASE64_MAX + 1024);
+    gri_bytes_init(&output, GRI_BASE64_MAX);
+    if (load(call, &meta, &base64, &output)) {
+        const struct gri_json *sums = gri_json_get(meta, "sums");
+        const char *type = safe_type(gri_json_str(meta, "content_type", ""));
+        char disposition[160];
+        (void)gri_format(disposition, sizeof disposition, "inline; filename=\"%.64s.%s\"", gri_json_str(sums, "output", "image"),
+                         text                              ? "txt"
+                         : strcmp(type, "image/jpeg") == 0 ? "jpg"
+                                                           : strchr(type, '/') + 1);
+        gri_api_header(call->reply, "Content-Disposition", disposition);
+        gri_api_header(call->reply, "X-Content-Type-Options", "nosniff");
+        if (text)
+            reply_bytes(call, "text/plain", gri_json_str(sums, "base64", ""), &base64);
+        else
+            reply_bytes(call, type, gri_json_str(sums, "output", ""), &output);
+    }
+    gri_bytes_clear(&base64);
+    gri_bytes_clear(&output);
+    gri_json_free(meta);
+}
+
+void gri_api_get_content(struct gri_api_call *call) {
+    reply_image(call, false);
+}
+
+void gri_api_get_base64(struct gri_api_call *call) {
+    reply_image(call, true);
+}

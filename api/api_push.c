@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /v1/catalogs: streamed from the socket through gunzip and the chunker into the archive; one chunk in memory. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api_internal.h"
+#include "intake.h"
+
+struct gri_api_push {
+    struct gri_api *api;
+    struct gri_archive_push *archive; /* NULL once it was committed or aborted */
+    struct gri_intake *intake;
+    struct gri_inflate *inflate; /* NULL for plain text */
+    bool failed;
+    struct gri_error error;
+};
+
+static enum gri_status store_chunk(void *arg, const struct gri_push_chunk *chunk, struct gri_error *error) {
+    struct gri_api_push *push = arg;
+    return push->api->options.archive->ops->push_chunk(push->archive, chunk, error);
+}
+
+static enum gri_status plain_bytes(void *arg, struct gri_slice plain, struct gri_error *error) {
+    struct gri_api_push *push = arg;
+    return gri_intake_feed(push->intake, plain, error);
+}
+
+/* The pinned name@version of the pipeline that is asked for; NULL if it isn't configured. */
+static const char *pin_pipeline(const struct gri_api *api, const char *name) {
+    const struct gri_json *pipelines = api->options.pipelines;
+    for (size_t i = 0; i < gri_json_count(pipelines); i++) {
+        const struct gri_json *row = gri_json_at(pipelines, i);
+        if (strcmp(gri_json_str(row, "name", ""), name) == 0) return gri_json_str(row, "id", NULL);
+    }
+    return NULL;
+}
+
+static bool check_name(const char *name, struct gri_api_reply *reply) {
+    size_t len = strlen(name);
+    bool control = false;
+    for (size_t i = 0; i < len; i++)
+        control = control || (unsigned char)name[i] < 0x20 || name[i] == 0x7f;
+    if (len <= 200 && !control) return true;
+    gri_api_problem_of(reply, GRI_R_bad_request, "a catalog's name has at most 200 bytes and no control characters");
+    return false;
+}
+
+struct gri_api_push *gri_api_push_begin(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
+    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
+    char by[GRI_NAME_MAX];
+    reply->route = "/v1/catalogs";
+    if (!gri_api_authorize(api, request, GRI_SCOPE_PUSH, by, reply)) return NULL;
+    const char *name = gri_api_query(&call, "name");
+    const char *pipeline = gri_api_query(&call, "pipeline");
+    const char *retry = gri_api_query(&call, "retry_dead");
+    const char *coding = request->content_encoding;
+    bool gzip = coding && (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0);
+    if (!name) name = "";
+    if (!check_name(name, reply)) return NULL;
+    if (coding && !gzip && *coding && strcasecmp(coding, "identity") != 0) {
+        gri_api_problem_of(reply, GRI_R_bad_request, "Content-Encoding may be gzip or absent");
+        return NULL;
+    }
+    if (retry && strcmp(retry, "true") != 0 && strcmp(retry, "false") != 0) {
+        gri_api_problem_of(reply, GRI_R_bad_request, "retry_dead is true or false");
+        return NULL;
+    }
+    const char *pinned = pin_pipeline(api, pipeline && *pipeline ? pipeline : api->options.default_pipeline);
+    if (!pinned) {
+        gri_api_problem_of(reply, GRI_R_no_pipeline, "no pipeline '%s' is configured; /v1/pipelines lists them",
+                           pipeline ? pipeline : "");
+        return NULL;
+    }
+    struct gri_api_push *push = gri_calloc(1, sizeof *push);
+    push->api = api;
+    struct gri_push_meta meta = {.name = name,
+                                 .pipeline = pinned,
+                                 .rules = api->options.rules_id,
+                                 .by = by,
+                                 .retry_dead = retry && strcmp(retry, "true") == 0};
+    if (api->options.archive->ops->push_begin(api->options.archive, &meta, &push->archive, &push->error) != GRI_OK) {
+        gri_api_problem(reply, &push->error, NULL);
+        free(push);
+        return NULL;
+    }
+    push->intake = gri_intake_create(api->options.crypto, api->options.max_catalog_bytes, store_chunk, push);
+    if (gzip) push->inflate = api->options.inflate->begin(api->options.max_catalog_bytes);
+    return push;
+}
+
+bool gri_api_push_data(struct gri_api_push *push, struct gri_slice data) {
+    if (push->failed) return false;
+    enum gri_status status = push->inflate
+                                 ? push->api->options.inflate->feed(push->inflate, data, plain_bytes, push, &push->error)
+                                 : gri_intake_feed(push->intake, data, &push->error);
+    push->failed = status != GRI_OK;
+    return !push->failed;
+}
+
+static void push_free(struct gri_api_push *push) {
+    if (push->inflate) push->api->options.inflate->abort(push->inflate);
+    if (push->archive) push->api->options.archive->ops->push_abort(push->archive);
+    gri_intake_destroy(push->intake);
+    free(push);
+}
+
+void gri_api_push_abort(struct gri_api_push *push) {
+    if (push) push_free(push);
+}
+
+/* Ends the body and commits; `id` and `existed` are set on success. */
+static enum gri_status commit(struct gri_api_push *push, char id[GRI_CATALOG_ID_MAX], bool *existed, struct gri_error *error) {
+    if (push->failed) {
+        *error = push->error;
+        return error->status;
+    }
+    if (push->inflate) {
+        struct gri_inflate *inflate = push->inflate;
+        push->inflate = NULL;
+        enum gri_status status = push->api->options.inflate->end(inflate, error);
+        if (status != GRI_OK) return status;
+    }
+    struct gri_push_totals totals;
+    enum gri_status status = gri_intake_finish(push->intake, &totals, error);
+    if (status != GRI_OK) return status;
+    struct gri_archive_push *archive = push->archive;
+    push->archive = NULL; /* commit frees it, whatever comes of it */
+    return push->api->options.archive->ops->push_commit(archive, &totals, id, existed, error);
+}
+
+void gri_api_push_end(struct gri_api_push *push, struct gri_api_reply *reply) {
+    struct gri_archive *archive = push->api->options.archive;
+    char id[GRI_CATALOG_ID_MAX];
+    bool existed = false;
+    struct gri_json *catalog = NULL;
+    struct gri_error error;
+    reply->route = "/v1/catalogs";
+    if (commit(push, id, &existed, &error) != GRI_OK || archive->ops->catalog(archive, id, &catalog, &error) != GRI_OK) {
+        gri_api_problem(reply, &error, NULL);
+    } else {
+        char location[96];
+        (void)gri_format(location, sizeof location, "/v1/catalogs/%s", id);
+        gri_json_set_bool(catalog, "existed", existed);
+        gri_api_header(reply, "Location", location);
+        gri_api_reply_json(reply, existed ? 200 : 202, catalog);
+    }
+    push_free(push);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The route table and the way from a request to its handler. */
+#include <string.h>
+
+#include "api_internal.h"
+
+static const struct gri_api_route routes[] = {
+    {"POST", "/v1/catalogs", GRI_SCOPE_PUSH, gri_api_post_catalog_without_body,
+     "push a catalog: text, one URL a line; Content-Encoding: gzip is fine; 202 once it is durable, 200 if it was there",
+     "name pipeline retry_dead"},
+    {"GET", "/v1/catalogs", GRI_SCOPE_READ, gri_api_get_catalogs, "catalogs, newest first", "limit cursor"},
+    {"GET", "/v1/catalogs/{id}", GRI_SCOPE_READ, gri_api_get_catalog, "one catalog with its counts", ""},
+    {"GET", "/v1/catalogs/{id}/lines", GRI_SCOPE_READ, gri_api_get_lines,
+     "the fate of each line (JSON page, NDJSON or CSV of all by Accept)", "outcome limit cursor"},
+    {"GET", "/v1/catalogs/{id}/errors", GRI_SCOPE_READ, gri_api_get_errors, "each rejected line", "limit cursor"},
+    {"GET", "/v1/catalogs/{id}/raw", GRI_SCOPE_READ, gri_api_get_raw, "the bytes as they were pushed", ""},
+    {"GET", "/v1/images", GRI_SCOPE_READ, gri_api_get_images, "metadata of images, newest first",
+     "catalog host since until limit cursor"},
+    {"GET", "/v1/images/{sha256}", GRI_SCOPE_READ, gri_api_get_image,
+     "every image with that hash as source, output or base64 sum", ""},
+    {"GET", "/v1/images/{sha256}/content", GRI_SCOPE_READ, gri_api_get_content, "the picture's bytes, verified",
+     "pipeline output"},
+    {"GET", "/v1/images/{sha256}/base64", GRI_SCOPE_READ, gri_api_get_base64, "the stored base64 text, verified",
+     "pipeline output"},
+    {"GET", "/v1/urls", GRI_SCOPE_READ, gri_api_get_urls, "what happens to a URL and why", "url pipeline"},
+    {"GET", "/v1/events", GRI_SCOPE_READ, gri_api_get_events, "troubleshooting events, newest first",
+     "catalog host reason match since until limit cursor"},
+    {"GET", "/v1/stats", GRI_SCOPE_READ, gri_api_get_stats, "totals and queue depth", ""},
+    {"GET", "/v1/transforms", GRI_SCOPE_READ, gri_api_get_transforms, "the transform table", ""},
+    {"GET", "/v1/pipelines", GRI_SCOPE_READ, gri_api_get_pipelines, "the configured pipelines and their versions", ""},
+    {"GET", "/v1/reasons", GRI_SCOPE_READ, gri_api_get_reasons, "the table of reasons", ""},
+    {"GET", "/healthz", GRI_SCOPE_NONE, gri_api_get_healthz, "liveness: the process answers", ""},
+    {"GET", "/readyz", GRI_SCOPE_NONE, gri_api_get_readyz, "readiness: its services answer", ""},
+    {"GET", "/metrics", GRI_SCOPE_READ, gri_api_get_metrics, "Prometheus text", ""},
+    {"GET", "/openapi.json", GRI_SCOPE_NONE, gri_api_get_openapi, "this description", ""},
+};
+
+const struct gri_api_route *gri_api_routes(size_t *count) {
+    *count = sizeof routes / sizeof routes[0];
+    return routes;
+}
+
+/* Matches pattern against path; the one {parameter} goes to segment. */
+static bool match(const char *pattern, const char *path, char segment[GRI_API_SEGMENT_MAX]) {
+    segment[0] = '\0';
+    while (*pattern) {
+        if (*pattern == '{') {
+            size_t len = strcspn(path, "/");
+            if (len == 0 || len >= GRI_API_SEGMENT_MAX) return false;
+            memcpy(segment, path, len);
+            segment[len] = '\0';
+            path += len;
+            pattern = strchr(pattern, '}') + 1;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return *path == '\0';
+}
+
+/* The route of method and path; *path_known and the methods allowed there otherwise. */
+static const struct gri_api_route *find(const char *method, const char *path, char segment[GRI_API_SEGMENT_MAX], bool *path_known,
+                                        char allow[64]) {
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    *path_known = false;
+    allow[0] = '\0';
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (!match(routes[i].pattern, path, segment)) continue;
+        if (strcmp(routes[i].method, wanted) == 0) return &routes[i];
+        *path_known = true;
+        size_t used = strlen(allow);
+        (void)gri_format(allow + used, 64 - used, "%s%s", used ? ", " : "", routes[i].method);
+    }
+    return NULL;
+}
+
+void gri_api_handle(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
+    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
+    bool path_known;
+    char allow[64], by[GRI_NAME_MAX];
+    const struct gri_api_route *route = find(request->method, request->path, call.segment, &path_known, allow);
+    reply->route = route ? route->pattern : "other";
+    if (!route && path_known) {
+        gri_api_problem_of(reply, GRI_R_method_not_allowed, "this route takes %s", allow);
+        gri_api_header(reply, "Allow", allow);
+    } else if (!route) {
+        gri_api_problem_of(reply, GRI_R_not_found, "no such route; /openapi.json lists them");
+    } else if (gri_api_authorize(api, request, route->scope, by, reply)) {
+        route->handle(&call);
+    }
+}
+
+bool gri_api_is_push(const struct gri_api_request *request) {
+    return strcmp(request->method, "POST") == 0 && strcmp(request->path, "/v1/catalogs") == 0;
+}
+
+/* Reached only by a POST that came without any body handling: an empty catalog. */
+void gri_api_post_catalog_without_body(struct gri_api_call *call) {
+    struct gri_api_push *push = gri_api_push_begin(call->api, call->request, call->reply);
+    if (push) gri_api_push_end(push, call->reply);
+}

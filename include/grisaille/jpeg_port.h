@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Port: JPEG work in the compressed domain. adapters/jpeg_lossless implements it over libjpeg-turbo; whatever is faster
+ * implements the same and is wired in its place. Synchronous; any number of threads at once; it keeps no state. */
+#ifndef GRISAILLE_JPEG_PORT_H
+#define GRISAILLE_JPEG_PORT_H
+
+#include <grisaille/bytes.h>
+
+struct gri_jpeg_limits {
+    int64_t max_pixels;      /* width × height */
+    size_t max_output_bytes; /* more is reason output_too_large */
+    int64_t timeout_ms;      /* from the call; more is reason decode_timeout */
+    int max_scans;           /* more is reason corrupt_image */
+};
+
+struct gri_jpeg_info {
+    int width, height;      /* as the file's header has them; the output has the same */
+    int orientation;        /* of EXIF, 1 to 8; 1 where there is none. The output carries none: not 1 is the caller's to apply */
+    int64_t trailing_bytes; /* after the end-of-image marker */
+};
+
+struct gri_jpeg_port {
+    /* Appends to `out` a one-component JPEG whose coefficients are those of the source's luma component, every one of them,
+     * with the source's quantisation table and no metadata. *handled false with GRI_OK: the file is sound as far as it was
+     * read, but of a kind that has no such form (CMYK, RGB, arithmetic coding, not 8 bits, luma not the largest
+     * component): decode it instead; `out` is as it was. Damage, and whatever libjpeg merely warns of, is
+     * reason corrupt_image. On failure `out` is as it was. */
+    enum gri_status (*gray)(struct gri_slice source, bool progressive, const struct gri_jpeg_limits *limits, struct gri_bytes *out,
+                            struct gri_jpeg_info *info, bool *handled, struct gri_error *error);
+    const char *(*version)(void); /* "libjpeg-turbo 2.1.5"; static */
+};
+
+#endif
