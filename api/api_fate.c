@@ -137,6 +137,7 @@ static void settle_row(const struct gri_fates *fates, size_t i, const struct gri
     bool own = strcmp(gri_json_str(first, "catalog", ""), fates->catalog) == 0 &&
                gri_json_get_int(first, "line", 0) == fates->numbers[i];
     const struct gri_json *images = gri_json_get(record, "images");
+    gri_json_set_str(row, "state", state);
     if (gri_json_count(images) > 0) gri_json_set(row, "image", gri_json_copy(gri_json_at(images, gri_json_count(images) - 1)));
     if (!own) {
         gri_json_set_str(row, "outcome", "duplicate");

@@ -25,8 +25,8 @@ struct gri_jpeg_port {
      * read, but of a kind that has no such form (CMYK, RGB, arithmetic coding, not 8 bits, luma not the largest
      * component): decode it instead; `out` is as it was. Damage, and whatever libjpeg merely warns of, is
      * reason corrupt_image. On failure `out` is as it was. */
-    enum gri_status (*gray)(struct gri_slice source, bool progressive, const struct gri_jpeg_limits *limits, struct gri_bytes *out,
-                            struct gri_jpeg_info *info, bool *handled, struct gri_error *error);
+    enum gri_status (*gray)(struct gri_slice source, bool progressive, const struct gri_jpeg_limits *limits,
+                            struct gri_bytes *out, struct gri_jpeg_info *info, bool *handled, struct gri_error *error);
     const char *(*version)(void); /* "libjpeg-turbo 2.1.5"; static */
 };
 

@@ -45,6 +45,7 @@ int64_t gri_json_get_int(const struct gri_json *object, const char *key, int64_t
 bool gri_json_get_bool(const struct gri_json *object, const char *key, bool otherwise);
 const char *gri_json_text(const struct gri_json *value, const char *otherwise);
 int64_t gri_json_number(const struct gri_json *value, int64_t otherwise);
+bool gri_json_flag(const struct gri_json *value, bool otherwise);
 double gri_json_double(const struct gri_json *value, double otherwise); /* of int or real */
 /* Calls visit for each member in the order of insertion. */
 void gri_json_each(const struct gri_json *object, void (*visit)(const char *key, const struct gri_json *value, void *arg), void *arg);

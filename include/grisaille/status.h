@@ -38,10 +38,10 @@ struct gri_error {
 /* One row of reasons.def. */
 struct gri_reason_info {
     const char *name;
-    enum gri_status status;
     const char *group;
-    int http;
     const char *help;
+    enum gri_status status;
+    int http;
 };
 
 /* Row of `reason`; static storage. */

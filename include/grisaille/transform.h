@@ -68,11 +68,11 @@ enum gri_compressed_form {
 };
 
 struct gri_transform {
-    uint32_t abi_version;     /* GRI_TRANSFORM_ABI; first in every version of the ABI */
-    uint32_t struct_size;     /* sizeof(struct gri_transform) */
-    size_t param_struct_size; /* sizeof(struct gri_transform_param) */
-    const char *name;         /* the key of a step in YAML; unique */
-    const char *summary;      /* one line */
+    uint32_t abi_version;                     /* GRI_TRANSFORM_ABI; first in every version of the ABI */
+    uint32_t struct_size;                     /* sizeof(struct gri_transform) */
+    size_t param_struct_size;                 /* sizeof(struct gri_transform_param) */
+    const char *name;                         /* the key of a step in YAML; unique */
+    const char *summary;                      /* one line */
     const struct gri_transform_param *params; /* NULL when there are none */
     size_t param_count;
     size_t params_size; /* sizeof the parameter struct; 0 when there are none */

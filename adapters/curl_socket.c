@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libcurl's sockets and its timer on the loop. */
+#include <stdlib.h>
+
+#include "curl_state.h"
+
+struct watch {
+    uv_poll_t poll; /* first */
+    struct gri_curl *owner;
+    curl_socket_t socket;
+};
+
+static void closed_watch(uv_handle_t *handle) {
+    struct watch *watch = handle->data;
+    struct gri_curl *fetcher = watch->owner;
+    free(watch);
+    gri_curl_handle_closed(fetcher);
+}
+
+static void ready(uv_poll_t *poll, int status, int events) {
+    struct watch *watch = poll->data;
+    struct gri_curl *fetcher = watch->owner;
+    int flags = status < 0 ? CURL_CSELECT_ERR : 0, running = 0;
+    if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
+    (void)curl_multi_socket_action(fetcher->multi, watch->socket, flags, &running);
+    gri_curl_collect(fetcher);
+}
+
+static struct watch *start_watch(struct gri_curl *fetcher, curl_socket_t socket) {
+    struct watch *watch = gri_calloc(1, sizeof(*watch));
+    int code = uv_poll_init_socket(fetcher->loop, &watch->poll, socket);
+    if (code != 0) {
+        gri_log(fetcher->log, GRI_ERROR, "fetch_socket_failed", GRI_TEXT("detail", uv_strerror(code)));
+        free(watch);
+        return NULL;
+    }
+    fetcher->handles++;
+    watch->poll.data = watch;
+    watch->owner = fetcher;
+    watch->socket = socket;
+    (void)curl_multi_assign(fetcher->multi, socket, watch);
+    return watch;
+}
+
+static int want_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *assigned) {
+    struct gri_curl *fetcher = arg;
+    struct watch *watch = assigned;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (!watch) return 0;
+        (void)curl_multi_assign(fetcher->multi, socket, NULL);
+        (void)uv_poll_stop(&watch->poll);
+        uv_close((uv_handle_t *)&watch->poll, closed_watch);
+        return 0;
+    }
+    if (!watch) watch = start_watch(fetcher, socket);
+    if (!watch) return -1;
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    return uv_poll_start(&watch->poll, events, ready) == 0 ? 0 : -1;
+}
+
+static void time_came(uv_timer_t *timer) {
+    struct gri_curl *fetcher = timer->data;
+    int running = 0;
+    (void)curl_multi_socket_action(fetcher->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    gri_curl_collect(fetcher);
+}
+
+static int want_timer(CURLM *multi, long timeout_ms, void *arg) {
+    struct gri_curl *fetcher = arg;
+    (void)multi;
+    if (fetcher->closing) return 0;
+    if (timeout_ms < 0) return uv_timer_stop(&fetcher->curl_timer);
+    uv_update_time(fetcher->loop); /* the loop's time is that of the turn's beginning */
+    return uv_timer_start(&fetcher->curl_timer, time_came, (uint64_t)timeout_ms, 0);
+}
+
+#define SET(option, value) ok = ok && curl_multi_setopt(fetcher->multi, option, value) == CURLM_OK
+
+enum gri_status gri_curl_socket_open(struct gri_curl *fetcher, struct gri_error *error) {
+    fetcher->multi = curl_multi_init();
+    bool ok = fetcher->multi != NULL;
+    SET(CURLMOPT_SOCKETFUNCTION, want_socket);
+    SET(CURLMOPT_SOCKETDATA, fetcher);
+    SET(CURLMOPT_TIMERFUNCTION, want_timer);
+    SET(CURLMOPT_TIMERDATA, fetcher);
+    SET(CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+    SET(CURLMOPT_MAX_HOST_CONNECTIONS, (long)fetcher->options.max_host_connections);
+    SET(CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)fetcher->options.max_connections);
+    SET(CURLMOPT_MAXCONNECTS, (long)fetcher->options.max_connections);
+    if (ok) return GRI_OK;
+    (void)curl_multi_cleanup(fetcher->multi);
+    return gri_fail(error, GRI_R_internal, "libcurl's multi handle can't be made");
+}
+
+void gri_curl_socket_close(struct gri_curl *fetcher) {
+    (void)curl_multi_cleanup(fetcher->multi);
+    fetcher->multi = NULL;
+}

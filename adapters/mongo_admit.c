@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Admission of URLs to the ledger: the one place where a URL is new or known.
+ *
+ * The upserts are plain $setOnInsert, with the server's time asked for once a bulk: measured against update pipelines with
+ * $$NOW they are a fifth faster for new keys and a quarter for known ones, and the time is the server's all the same (early
+ * by one round trip, which only makes a job due for the sweeper that much sooner). */
+#include "mongo_ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One known URL as the ledger has it. */
+struct known {
+    const char *key; /* the request's */
+    size_t index;
+    int64_t run; /* the dead run to revive, or 0 */
+};
+
+struct admission {
+    struct gri_ledger_admit *request;
+    struct known *known; /* sorted by key */
+    size_t known_count, seen;
+    bool share;  /* a known one's `first` is elsewhere */
+    size_t dead; /* to be revived */
+};
+
+static bson_t *insert_change(const struct gri_ledger_admit *request, const struct gri_admit *url, int64_t now_ms) {
+    bson_t *change = bson_new();
+    bson_t set, first;
+    BSON_APPEND_DOCUMENT_BEGIN(change, "$setOnInsert", &set);
+    gri_mongo_append_text(&set, "url", url->job.url);
+    gri_mongo_append_text(&set, "host", url->host);
+    BSON_APPEND_UTF8(&set, "pipeline", url->job.pipeline);
+    BSON_APPEND_UTF8(&set, "state", gri_url_state_name(GRI_URL_QUEUED));
+    BSON_APPEND_INT64(&set, "run", 1);
+    BSON_APPEND_INT32(&set, "attempts", 0);
+    BSON_APPEND_DATE_TIME(&set, "created_at", now_ms);
+    BSON_APPEND_DATE_TIME(&set, "queued_at", now_ms);
+    BSON_APPEND_DATE_TIME(&set, "changed_at", now_ms);
+    if (request->catalog) {
+        BSON_APPEND_DOCUMENT_BEGIN(&set, "first", &first);
+        BSON_APPEND_UTF8(&first, "catalog", request->catalog);
+        BSON_APPEND_INT64(&first, "line", url->line);
+        bson_append_document_end(&set, &first);
+    }
+    bson_append_document_end(change, &set);
+    return change;
+}
+
+static void mark_admitted(size_t index, void *arg) {
+    struct gri_ledger_admit *request = arg;
+    request->results[index] = GRI_ADMITTED;
+    request->runs[index] = 1;
+}
+
+/* A duplicate key is either a race with another scheduler for the same URL, or a line that has its record under another
+ * key already: known, both. */
+static enum gri_status upsert_all(const struct gri_mongo_session *session, struct gri_ledger_admit *request) {
+    struct gri_mongo_bulk bulk;
+    int64_t now_ms = 0;
+    enum gri_status status = gri_mongo_now(session, &now_ms, &request->op.error);
+    if (status != GRI_OK) return status;
+    gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_URLS, false, "admit");
+    for (size_t i = 0; i < request->count; i++) {
+        request->results[i] = GRI_KNOWN;
+        request->runs[i] = 0;
+        gri_mongo_bulk_update(&bulk, BCON_NEW("_id", BCON_UTF8(request->urls[i].job.key)),
+                              insert_change(request, &request->urls[i], now_ms), true);
+    }
+    status = gri_mongo_bulk_execute(&bulk, &request->op.error);
+    if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
+    if (status == GRI_OK) gri_mongo_bulk_upserted(&bulk, mark_admitted, request);
+    gri_mongo_bulk_clear(&bulk);
+    return status;
+}
+
+static int compare_known(const void *a, const void *b) {
+    const struct known *x = a, *y = b;
+    int order = strcmp(x->key, y->key);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+static int compare_key(const void *key, const void *item) {
+    return strcmp(key, ((const struct known *)item)->key);
+}
+
+/* Keys known to the ledger before this call, each once. */
+static void collect_known(struct admission *admission) {
+    const struct gri_ledger_admit *request = admission->request;
+    admission->known = gri_calloc(request->count, sizeof *admission->known);
+    size_t count = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        if (request->results[i] == GRI_KNOWN)
+            admission->known[count++] = (struct known){.key = request->urls[i].job.key, .index = i};
+    }
+    if (count) qsort(admission->known, count, sizeof *admission->known, compare_known);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && strcmp(admission->known[i].key, admission->known[i - 1].key) == 0) continue;
+        admission->known[admission->known_count++] = admission->known[i];
+    }
+}
+
+static bson_t *known_filter(const struct admission *admission) {
+    bson_t *filter = bson_new();
+    bson_t condition, keys;
+    BSON_APPEND_DOCUMENT_BEGIN(filter, "_id", &condition);
+    BSON_APPEND_ARRAY_BEGIN(&condition, "$in", &keys);
+    for (size_t i = 0; i < admission->known_count; i++) {
+        char buffer[16];
+        const char *position;
+        bson_uint32_to_string((uint32_t)i, &position, buffer, sizeof buffer);
+        BSON_APPEND_UTF8(&keys, position, admission->known[i].key);
+    }
+    bson_append_array_end(&condition, &keys);
+    bson_append_document_end(filter, &condition);
+    return filter;
+}
+
+static bool may_revive(const struct gri_ledger_admit *request, const char *reason) {
+    if (strcmp(reason, gri_reason_name(GRI_R_removed)) == 0) return false;
+    return request->revive_dead || strcmp(reason, gri_reason_name(GRI_R_cancelled)) == 0;
+}
+
+static bool look_at_known(const bson_t *document, void *arg) {
+    struct admission *admission = arg;
+    const struct gri_ledger_admit *request = admission->request;
+    struct known *known =
+        bsearch(gri_mongo_text(document, "_id"), admission->known, admission->known_count, sizeof *admission->known, compare_key);
+    if (!known) return true;
+    admission->seen++;
+    bool own = request->catalog && strcmp(gri_mongo_text(document, "first.catalog"), request->catalog) == 0;
+    if (!own && !gri_mongo_truth(document, "shared")) admission->share = true;
+    if (gri_mongo_url_state(gri_mongo_text(document, "state")) == GRI_URL_DEAD &&
+        may_revive(request, gri_mongo_text(document, "error.reason"))) {
+        known->run = gri_mongo_number(document, "run", 0);
+        admission->dead++;
+    }
+    return true;
+}
+
+static enum gri_status read_known(const struct gri_mongo_session *session, struct admission *admission) {
+    bson_t *opts = BCON_NEW("projection", "{", "state", BCON_INT32(1), "run", BCON_INT32(1), "shared", BCON_INT32(1),
+                            "first.catalog", BCON_INT32(1), "error.reason", BCON_INT32(1), "}");
+    enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, known_filter(admission), opts, look_at_known, admission,
+                                            &admission->request->op.error);
+    /* One that a majority read does not show yet was just made by another scheduler, perhaps for another catalog. */
+    if (admission->seen < admission->known_count) admission->share = true;
+    return status;
+}
+
+static enum gri_status mark_shared(const struct gri_mongo_session *session, const struct admission *admission) {
+    bson_t *filter = known_filter(admission);
+    bson_t condition;
+    if (admission->request->catalog) {
+        BSON_APPEND_DOCUMENT_BEGIN(filter, "first.catalog", &condition);
+        BSON_APPEND_UTF8(&condition, "$ne", admission->request->catalog);
+        bson_append_document_end(filter, &condition);
+    }
+    BSON_APPEND_DOCUMENT_BEGIN(filter, "shared", &condition);
+    BSON_APPEND_BOOL(&condition, "$ne", true);
+    bson_append_document_end(filter, &condition);
+    return gri_mongo_update_many(session, GRI_MONGO_URLS, filter, BCON_NEW("$set", "{", "shared", BCON_BOOL(true), "}"),
+                                 &admission->request->op.error);
+}
+
+/* The dead begin anew, under the pipeline's version that is asked for now (nothing was ever made under the old one).
+ * Where another scheduler was first, its run is the same number, and a second dispatch of it does nothing. */
+static enum gri_status revive(const struct gri_mongo_session *session, struct admission *admission) {
+    struct gri_ledger_admit *request = admission->request;
+    struct gri_mongo_bulk bulk;
+    gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_URLS, false, "revive");
+    for (size_t i = 0; i < admission->known_count; i++) {
+        const struct known *known = &admission->known[i];
+        if (known->run == 0) continue;
+        bson_t *filter = BCON_NEW("_id", BCON_UTF8(known->key), "state", "dead", "run", BCON_INT64(known->run));
+        bson_t *change = BCON_NEW("$set", "{", "state", "queued", "attempts", BCON_INT32(0), "pipeline",
+                                  BCON_UTF8(request->urls[known->index].job.pipeline), "}", "$inc", "{", "run", BCON_INT64(1),
+                                  "}", "$currentDate", "{", "queued_at", BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}",
+                                  "$unset", "{", "error", "", "next_at", "", "limited_at", "", "done_at", "", "}");
+        gri_mongo_bulk_update(&bulk, filter, change, false);
+        request->results[known->index] = GRI_REVIVED;
+        request->runs[known->index] = known->run + 1;
+    }
+    enum gri_status status = gri_mongo_bulk_execute(&bulk, &request->op.error);
+    if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
+    gri_mongo_bulk_clear(&bulk);
+    return status;
+}
+
+enum gri_status gri_mongo_work_admit(struct gri_mongo_session *session, struct gri_op *op) {
+    struct gri_ledger_admit *request = gri_container_of(op, struct gri_ledger_admit, op);
+    struct admission admission = {.request = request};
+    if (request->count == 0) return GRI_OK;
+    enum gri_status status = upsert_all(session, request);
+    if (status == GRI_OK) collect_known(&admission);
+    if (status == GRI_OK && admission.known_count > 0) status = read_known(session, &admission);
+    if (status == GRI_OK && admission.share) status = mark_shared(session, &admission);
+    if (status == GRI_OK && admission.dead > 0) status = revive(session, &admission);
+    free(admission.known);
+    return status;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pushing a catalog: its chunks first, then the catalog itself, so that what is seen is whole. */
+#include "mongo_archive.h"
+#include "mongo_ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { BATCH_CHUNKS = 8, BATCH_BYTES = 1024 * 1024, EXISTING_PAUSE_MS = 20 };
+
+struct gri_archive_push {
+    struct gri_archive *archive;
+    char id[GRI_CATALOG_ID_MAX];
+    char *name, *pipeline, *rules, *by;
+    bool retry_dead;
+    bson_t *batch[BATCH_CHUNKS]; /* chunks not written yet */
+    size_t batch_count, batch_bytes;
+    bool written; /* some chunk may be in the database */
+};
+
+enum gri_status gri_mongo_push_begin(struct gri_archive *archive, const struct gri_push_meta *meta,
+                                     struct gri_archive_push **push, struct gri_error *error) {
+    (void)error;
+    bson_oid_t id;
+    struct gri_archive_push *made = gri_calloc(1, sizeof *made);
+    made->archive = archive;
+    bson_oid_init(&id, NULL);
+    bson_oid_to_string(&id, made->id);
+    made->name = gri_strdup(meta->name ? meta->name : "");
+    made->pipeline = gri_strdup(meta->pipeline);
+    made->rules = gri_strdup(meta->rules);
+    made->by = gri_strdup(meta->by ? meta->by : "");
+    made->retry_dead = meta->retry_dead;
+    *push = made;
+    return GRI_OK;
+}
+
+static void free_push(struct gri_archive_push *push) {
+    for (size_t i = 0; i < push->batch_count; i++)
+        bson_destroy(push->batch[i]);
+    free(push->name);
+    free(push->pipeline);
+    free(push->rules);
+    free(push->by);
+    free(push);
+}
+
+static enum gri_status flush(struct gri_archive_push *push, struct gri_error *error) {
+    struct gri_mongo_session session;
+    struct gri_mongo_bulk bulk;
+    if (push->batch_count == 0) return GRI_OK;
+    enum gri_status status = gri_mongo_archive_open(push->archive, &session, error);
+    if (status != GRI_OK) return status;
+    gri_mongo_bulk_begin(&bulk, &session, GRI_MONGO_CHUNKS, false, "push");
+    for (size_t i = 0; i < push->batch_count; i++)
+        gri_mongo_bulk_insert(&bulk, push->batch[i]);
+    push->batch_count = push->batch_bytes = 0;
+    push->written = true;
+    status = gri_mongo_bulk_execute(&bulk, error);
+    if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, error);
+    gri_mongo_bulk_clear(&bulk);
+    return gri_mongo_archive_close(&session, status, error);
+}
+
+enum gri_status gri_mongo_push_chunk(struct gri_archive_push *push, const struct gri_push_chunk *chunk, struct gri_error *error) {
+    char id[GRI_MONGO_CHUNK_ID_MAX];
+    GRI_ASSERT(chunk->text.len <= (size_t)GRI_CHUNK_BYTES);
+    gri_mongo_chunk_id(id, push->id, chunk->number);
+    bson_t *document =
+        BCON_NEW("_id", BCON_UTF8(id), "catalog", BCON_UTF8(push->id), "number", BCON_INT64(chunk->number), "first_line",
+                 BCON_INT64(chunk->first_line), "lines", BCON_INT64(chunk->lines), "continued", BCON_BOOL(chunk->continued),
+                 "bytes", BCON_INT64((int64_t)chunk->text.len), "admitted", BCON_BOOL(false), "announced_id", "");
+    bson_append_binary(document, "text", -1, BSON_SUBTYPE_BINARY, chunk->text.data, (uint32_t)chunk->text.len);
+    push->batch[push->batch_count++] = document;
+    push->batch_bytes += chunk->text.len;
+    if (push->batch_count < BATCH_CHUNKS && push->batch_bytes < BATCH_BYTES) return GRI_OK;
+    return flush(push, error);
+}
+
+static void remove_chunks(const struct gri_mongo_session *session, const char *catalog) {
+    mongoc_collection_t *chunks = gri_mongo_open(session, GRI_MONGO_CHUNKS);
+    bson_t *filter = BCON_NEW("catalog", BCON_UTF8(catalog));
+    /* What this leaves behind has no catalog, so nobody ever admits it. */
+    (void)mongoc_collection_delete_many(chunks, filter, NULL, NULL, NULL);
+    bson_destroy(filter);
+    mongoc_collection_destroy(chunks);
+}
+
+/* [{$replaceWith: {$cond: [new, {…, created_at: now}, as it was]}}] */
+static bson_t *catalog_change(const struct gri_archive_push *push, const struct gri_push_totals *totals) {
+    bson_t *fields =
+        BCON_NEW("_id", BCON_UTF8(push->id), "state", "running", "unfinished", BCON_BOOL(true), "sha256",
+                 BCON_UTF8(totals->sha256), "bytes", BCON_INT64(totals->bytes), "lines", BCON_INT64(totals->lines), "blank",
+                 BCON_INT64(totals->blank), "chunks", BCON_INT64(totals->chunks), "retry_dead", BCON_BOOL(push->retry_dead));
+    gri_mongo_append_text(fields, "name", push->name);
+    gri_mongo_append_text(fields, "pipeline", push->pipeline);
+    gri_mongo_append_text(fields, "rules", push->rules);
+    gri_mongo_append_text(fields, "by", push->by);
+    bson_t *change = BCON_NEW("0", "{", "$replaceWith", "{", "$cond", "[",                            //
+                              "{", "$eq", "[", "{", "$type", "$state", "}", "missing", "]", "}",      //
+                              "{", "$mergeObjects", "[", "{", "$literal", BCON_DOCUMENT(fields), "}", //
+                              "{", "created_at", "$$NOW", "}", "]", "}",                              //
+                              "$$ROOT", "]", "}", "}");
+    bson_destroy(fields);
+    return change;
+}
+
+/* The URLs that this catalog brought in and that died get another life (the dispatcher takes what waits); its chunks are
+ * admitted again, for the lines whose URL is another's. The catalog runs again last, when both can be seen by who settles. */
+static enum gri_status retry_dead(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
+    bson_t *change =
+        BCON_NEW("$set", "{", "admitted", BCON_BOOL(false), "announced_id", "", "}", "$unset", "{", "admitted_at", "", "}");
+    enum gri_status status =
+        gri_mongo_update_many(session, GRI_MONGO_CHUNKS, BCON_NEW("catalog", BCON_UTF8(catalog)), change, error);
+    if (status != GRI_OK) return status;
+    bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "dead", "error.reason", "{", "$ne", "removed", "}");
+    change =
+        BCON_NEW("$set", "{", "state", "waiting", "attempts", BCON_INT32(0), "}", "$currentDate", "{", "next_at", BCON_BOOL(true),
+                 "changed_at", BCON_BOOL(true), "}", "$unset", "{", "error", "", "limited_at", "", "done_at", "", "}");
+    status = gri_mongo_update_many(session, GRI_MONGO_URLS, filter, change, error);
+    if (status != GRI_OK) return status;
+    filter = BCON_NEW("_id", BCON_UTF8(catalog), "state", "{", "$in", "[", "running", "finished", "]", "}");
+    change = BCON_NEW("$set", "{", "state", "running", "unfinished", BCON_BOOL(true), "retry_dead", BCON_BOOL(true), "}",
+                      "$unset", "{", "finished_at", "", "}");
+    return gri_mongo_update_one(session, GRI_MONGO_CATALOGS, filter, change, false, NULL, NULL, error);
+}
+
+/* The catalog that has this content already. Its insert may not have reached a majority yet: waited for. */
+static enum gri_status find_existing(const struct gri_mongo_session *session, const struct gri_archive_push *push,
+                                     const struct gri_push_totals *totals, bson_t **found, struct gri_error *error) {
+    int64_t deadline = bson_get_monotonic_time() + session->mongo->timeout_ms * 1000;
+    for (;;) {
+        bson_t *filter =
+            BCON_NEW("sha256", BCON_UTF8(totals->sha256), "name", BCON_UTF8(push->name), "pipeline", BCON_UTF8(push->pipeline));
+        enum gri_status status = gri_mongo_find_one(session, GRI_MONGO_CATALOGS, filter, NULL, found, error);
+        if (status != GRI_OK || *found) return status;
+        if (bson_get_monotonic_time() > deadline)
+            return gri_fail(error, GRI_R_unavailable, "the same catalog is being pushed by another");
+        struct timespec pause = {.tv_nsec = EXISTING_PAUSE_MS * 1000000L};
+        nanosleep(&pause, NULL);
+    }
+}
+
+static enum gri_status answer_existing(const struct gri_mongo_session *session, const struct gri_archive_push *push,
+                                       const struct gri_push_totals *totals, char id[GRI_CATALOG_ID_MAX],
+                                       struct gri_error *error) {
+    bson_t *found = NULL;
+    enum gri_status status = find_existing(session, push, totals, &found, error);
+    if (status != GRI_OK) return status;
+    const char *state = gri_mongo_text(found, "state");
+    (void)gri_copy(id, GRI_CATALOG_ID_MAX, gri_mongo_text(found, "_id"));
+    if (push->retry_dead && (strcmp(state, "running") == 0 || strcmp(state, "finished") == 0))
+        status = retry_dead(session, id, error);
+    bson_destroy(found);
+    return status;
+}
+
+/* *duplicate: the content is there already. A failure of unknown outcome keeps the chunks: the catalog may be in. */
+static enum gri_status insert_catalog(const struct gri_mongo_session *session, const struct gri_archive_push *push,
+                                      const struct gri_push_totals *totals, bool *duplicate, struct gri_error *error) {
+    mongoc_collection_t *catalogs = gri_mongo_open(session, GRI_MONGO_CATALOGS);
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(push->id));
+    bson_t *change = catalog_change(push, totals);
+    bson_t *opts = BCON_NEW("upsert", BCON_BOOL(true));
+    bson_error_t cause = {0};
+    bson_t reply;
+    enum gri_status status = GRI_OK;
+    bool ok = mongoc_collection_update_one(catalogs, filter, change, opts, &reply, &cause);
+    *duplicate = !ok && cause.domain == MONGOC_ERROR_SERVER && cause.code == GRI_MONGO_DUPLICATE;
+    if (!ok && !*duplicate) {
+        status = gri_mongo_fail(error, &cause, "push");
+    } else if (ok && !gri_mongo_has(&reply, "upsertedId")) {
+        status = gri_fail(error, GRI_R_conflict, "the push took so long that its beginning was given up; push again");
+    }
+    bson_destroy(&reply);
+    bson_destroy(opts);
+    bson_destroy(change);
+    bson_destroy(filter);
+    mongoc_collection_destroy(catalogs);
+    return status;
+}
+
+enum gri_status gri_mongo_push_commit(struct gri_archive_push *push, const struct gri_push_totals *totals,
+                                      char id[GRI_CATALOG_ID_MAX], bool *existed, struct gri_error *error) {
+    struct gri_mongo_session session;
+    bool duplicate = false;
+    *existed = false;
+    enum gri_status status = flush(push, error);
+    if (status != GRI_OK) {
+        gri_mongo_push_abort(push);
+        return status;
+    }
+    status = gri_mongo_archive_open(push->archive, &session, error);
+    if (status != GRI_OK) {
+        free_push(push);
+        return status;
+    }
+    status = insert_catalog(&session, push, totals, &duplicate, error);
+    if (duplicate || status == GRI_PERMANENT) remove_chunks(&session, push->id);
+    if (status == GRI_OK && duplicate) {
+        *existed = true;
+        status = answer_existing(&session, push, totals, id, error);
+    } else if (status == GRI_OK) {
+        (void)gri_copy(id, GRI_CATALOG_ID_MAX, push->id);
+    }
+    status = gri_mongo_archive_close(&session, status, error);
+    free_push(push);
+    return status;
+}
+
+void gri_mongo_push_abort(struct gri_archive_push *push) {
+    struct gri_mongo_session session;
+    struct gri_error ignored;
+    if (!push) return;
+    if (push->written && gri_mongo_archive_open(push->archive, &session, &ignored) == GRI_OK) {
+        remove_chunks(&session, push->id);
+        (void)gri_mongo_archive_close(&session, GRI_OK, &ignored);
+    }
+    free_push(push);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events, and the counts behind the ledger's gauges. */
+#include "mongo_ledger.h"
+#include "mongo_schema.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { GAUGE_LIMIT = 100000 };
+
+static int64_t wall_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void append_set(bson_t *document, const char *key, const char *text) {
+    if (text && text[0]) gri_mongo_append_text(document, key, text);
+}
+
+/* `time` is this machine's: it is written down, shown and expired by, and nothing rests on it. */
+static bson_t *event_document(const struct gri_event *event, int64_t now_ms) {
+    bson_t *document = bson_new();
+    bson_oid_t id;
+    bson_oid_init(&id, NULL);
+    BSON_APPEND_OID(document, "_id", &id);
+    BSON_APPEND_DATE_TIME(document, "time", now_ms);
+    BSON_APPEND_UTF8(document, "level", gri_level_name(event->level));
+    append_set(document, "event", event->event);
+    append_set(document, "catalog", event->catalog);
+    append_set(document, "key", event->key);
+    append_set(document, "url", event->url);
+    append_set(document, "host", event->host);
+    if (event->reason != GRI_R_none) append_set(document, "reason", gri_reason_name(event->reason));
+    append_set(document, "detail", event->detail);
+    append_set(document, "worker", event->worker);
+    if (event->attempt > 0) BSON_APPEND_INT32(document, "attempt", event->attempt);
+    if (event->ms > 0) BSON_APPEND_INT64(document, "ms", event->ms);
+    return document;
+}
+
+enum gri_status gri_mongo_write_events(const struct gri_mongo_session *session, const struct gri_event *events, size_t count,
+                                       struct gri_error *error) {
+    struct gri_mongo_bulk bulk;
+    int64_t now_ms = wall_ms();
+    if (count == 0) return GRI_OK;
+    gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_EVENTS, true, "events");
+    for (size_t i = 0; i < count; i++)
+        gri_mongo_bulk_insert(&bulk, event_document(&events[i], now_ms));
+    enum gri_status status = gri_mongo_bulk_execute(&bulk, error);
+    if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, error);
+    gri_mongo_bulk_clear(&bulk);
+    return status;
+}
+
+enum gri_status gri_mongo_work_events(struct gri_mongo_session *session, struct gri_op *op) {
+    struct gri_ledger_events *request = gri_container_of(op, struct gri_ledger_events, op);
+    return gri_mongo_write_events(session, request->events, request->count, &op->error);
+}
+
+enum gri_status gri_mongo_work_gauges(struct gri_mongo_session *session, struct gri_op *op) {
+    struct gri_ledger_gauges *request = gri_container_of(op, struct gri_ledger_gauges, op);
+    enum gri_status status = gri_mongo_count(session, GRI_MONGO_URLS, BCON_NEW("state", "waiting"), GRI_INDEX_URLS_WAITING,
+                                             GAUGE_LIMIT, &request->waiting, &op->error);
+    if (status == GRI_OK) {
+        status = gri_mongo_count(session, GRI_MONGO_URLS, BCON_NEW("state", "queued"), GRI_INDEX_URLS_QUEUED, GAUGE_LIMIT,
+                                 &request->queued, &op->error);
+    }
+    if (status == GRI_OK) {
+        status = gri_mongo_count(session, GRI_MONGO_CATALOGS, BCON_NEW("unfinished", BCON_BOOL(true)),
+                                 GRI_INDEX_CATALOGS_UNFINISHED, GAUGE_LIMIT, &request->catalogs, &op->error);
+    }
+    return status;
+}

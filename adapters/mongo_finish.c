@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker's requests: what the ledger says of a job, and what has become of it. */
+#include "mongo_ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* --- check ----------------------------------------------------------------------------------------------------------- */
+
+static bool take_record(const bson_t *document, void *arg) {
+    struct gri_ledger_check *request = arg;
+    const char *key = gri_mongo_text(document, "_id");
+    for (size_t i = 0; i < request->count; i++) {
+        if (strcmp(request->keys[i], key) != 0) continue;
+        struct gri_url_record *record = &request->records[i];
+        record->state = gri_mongo_url_state(gri_mongo_text(document, "state"));
+        record->run = gri_mongo_number(document, "run", 0);
+        record->attempts = (int)gri_mongo_number(document, "attempts", 0);
+        (void)gri_copy(record->pipeline, sizeof record->pipeline, gri_mongo_text(document, "pipeline"));
+        (void)gri_copy(record->catalog, sizeof record->catalog, gri_mongo_text(document, "first.catalog"));
+        record->limited_ms = gri_mongo_number(document, "limited_ms", 0);
+        record->age_ms = gri_mongo_number(document, "age_ms", 0);
+    }
+    return true;
+}
+
+enum gri_status gri_mongo_work_check(struct gri_mongo_session *session, struct gri_op *op) {
+    struct gri_ledger_check *request = gri_container_of(op, struct gri_ledger_check, op);
+    memset(request->records, 0, request->count * sizeof *request->records);
+    if (request->count == 0) return GRI_OK;
+    bson_t *filter = bson_new();
+    gri_mongo_append_texts(filter, "_id", request->keys[0], sizeof request->keys[0], request->count);
+    bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$project", "{", "state", BCON_INT32(1),
+                                "run", BCON_INT32(1), "attempts", BCON_INT32(1), "pipeline", BCON_INT32(1), "first.catalog",
+                                BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]", "}", "age_ms",
+                                "{", "$subtract", "[", "$$NOW", "$created_at", "]", "}", "}", "}");
+    bson_destroy(filter);
+    return gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, NULL, take_record, request, &op->error);
+}
+
+/* --- finish ---------------------------------------------------------------------------------------------------------- */
+
+static void append_literal(bson_t *to, const char *key, const char *text) {
+    bson_t literal;
+    bson_append_document_begin(to, key, -1, &literal);
+    gri_mongo_append_text(&literal, "$literal", text);
+    bson_append_document_end(to, &literal);
+}
+
+/* error: {class, reason, detail, at} as an expression. */
+static void append_error(bson_t *set, const struct gri_error *error) {
+    bson_t inner;
+    BSON_APPEND_DOCUMENT_BEGIN(set, "error", &inner);
+    BSON_APPEND_UTF8(&inner, "class", gri_status_name(error->status));
+    BSON_APPEND_UTF8(&inner, "reason", gri_reason_name(error->reason));
+    append_literal(&inner, "detail", error->detail);
+    BSON_APPEND_UTF8(&inner, "at", "$$NOW");
+    bson_append_document_end(set, &inner);
+}
+
+/* images: with the new one behind those that are there; several expressions, since a pipeline has no $addToSet. */
+static void append_images(bson_t *set, const char *image) {
+    bson_t *value = BCON_NEW("$cond", "[", //
+                             "{", "$in", "[", "{", "$literal", BCON_UTF8(image), "}", "{", "$ifNull", "[", "$images", "[", "]",
+                             "]", "}", "]", "}", //
+                             "$images",          //
+                             "{", "$concatArrays", "[", "{", "$ifNull", "[", "$images", "[", "]", "]", "}", "[", "{", "$literal",
+                             BCON_UTF8(image), "}", "]", "]", "}", "]");
+    BSON_APPEND_DOCUMENT(set, "images", value);
+    bson_destroy(value);
+}
+
+static void append_done(bson_t *set, const struct gri_finish *item) {
+    static const struct gri_error REMOVED = {
+        .status = GRI_PERMANENT, .reason = GRI_R_removed, .detail = "linked to an image that was taken down"};
+    append_images(set, item->image);
+    if (item->made) {
+        BSON_APPEND_BOOL(set, "made", true);
+    } else {
+        bson_t *value = BCON_NEW("$ifNull", "[", "$made", BCON_BOOL(false), "]");
+        BSON_APPEND_DOCUMENT(set, "made", value);
+        bson_destroy(value);
+    }
+    if (item->removed) {
+        append_error(set, &REMOVED);
+    } else {
+        BSON_APPEND_UTF8(set, "error", "$$REMOVE");
+    }
+    BSON_APPEND_UTF8(set, "done_at", "$$NOW");
+    BSON_APPEND_UTF8(set, "next_at", "$$REMOVE");
+}
+
+static void append_wait(bson_t *set, const struct gri_finish *item) {
+    bson_t *next = BCON_NEW("$add", "[", "$$NOW", BCON_INT64(item->delay_ms > 0 ? item->delay_ms : 0), "]");
+    BSON_APPEND_DOCUMENT(set, "next_at", next);
+    bson_destroy(next);
+    if (item->limited) {
+        bson_t *since = BCON_NEW("$ifNull", "[", "$limited_at", "$$NOW", "]");
+        BSON_APPEND_DOCUMENT(set, "limited_at", since);
+        bson_destroy(since);
+    }
+    /* A deferral by our own budget has no error to tell. */
+    if (item->error.status != GRI_OK) append_error(set, &item->error);
+}
+
+static void append_attempt(bson_t *set) {
+    bson_t *value = BCON_NEW("$add", "[", "$attempts", BCON_INT32(1), "]");
+    BSON_APPEND_DOCUMENT(set, "attempts", value);
+    bson_destroy(value);
+}
+
+/* [{$set: …}]: a pipeline, for next_at and the rest are the server's $$NOW. `writer` marks this very bulk. */
+static bson_t *finish_change(const struct gri_finish *item, int64_t writer) {
+    static const enum gri_url_state STATES[] = {
+        [GRI_FINISH_DONE] = GRI_URL_DONE, [GRI_FINISH_WAIT] = GRI_URL_WAITING, [GRI_FINISH_DEAD] = GRI_URL_DEAD};
+    bson_t *change = bson_new();
+    bson_t stage, set;
+    BSON_APPEND_DOCUMENT_BEGIN(change, "0", &stage);
+    BSON_APPEND_DOCUMENT_BEGIN(&stage, "$set", &set);
+    BSON_APPEND_UTF8(&set, "state", gri_url_state_name(STATES[item->kind]));
+    BSON_APPEND_UTF8(&set, "changed_at", "$$NOW");
+    BSON_APPEND_INT64(&set, "writer", writer);
+    switch (item->kind) {
+    case GRI_FINISH_DONE:
+        append_done(&set, item);
+        break;
+    case GRI_FINISH_WAIT:
+        append_wait(&set, item);
+        break;
+    case GRI_FINISH_DEAD:
+        append_error(&set, &item->error);
+        BSON_APPEND_UTF8(&set, "done_at", "$$NOW");
+        break;
+    }
+    if (item->charge && item->kind != GRI_FINISH_DONE) append_attempt(&set);
+    bson_append_document_end(&stage, &set);
+    bson_append_document_end(change, &stage);
+    return change;
+}
+
+static bson_t *finish_filter(const struct gri_finish *item) {
+    if (item->kind == GRI_FINISH_DONE) {
+        return BCON_NEW("_id", BCON_UTF8(item->key), "state", "{", "$ne", "done", "}", "pipeline", BCON_UTF8(item->pipeline));
+    }
+    return BCON_NEW("_id", BCON_UTF8(item->key), "state", "queued", "run", BCON_INT64(item->run));
+}
+
+/* --- where fewer matched than were sent ------------------------------------------------------------------------------ */
+
+struct second_look {
+    struct gri_ledger_finish *request;
+    int64_t writer;
+    bool *repair; /* one an item: its image is to be added */
+};
+
+static bool links(const bson_t *document, const char *image) {
+    bson_iter_t at, items;
+    if (!bson_iter_init_find(&at, document, "images") || !BSON_ITER_HOLDS_ARRAY(&at) || !bson_iter_recurse(&at, &items))
+        return false;
+    while (bson_iter_next(&items)) {
+        if (BSON_ITER_HOLDS_UTF8(&items) && strcmp(bson_iter_utf8(&items, NULL), image) == 0) return true;
+    }
+    return false;
+}
+
+static bool look_again(const bson_t *document, void *arg) {
+    struct second_look *look = arg;
+    const char *key = gri_mongo_text(document, "_id");
+    bool ours = gri_mongo_number(document, "writer", 0) == look->writer;
+    bool made = gri_mongo_truth(document, "made");
+    for (size_t i = 0; i < look->request->count; i++) {
+        struct gri_finish *item = &look->request->items[i];
+        if (strcmp(item->key, key) != 0) continue;
+        item->applied = ours;
+        /* The image's `job` is this URL's key: it must be linked, whoever finished the job. */
+        if (item->kind == GRI_FINISH_DONE && item->made) look->repair[i] = !made || !links(document, item->image);
+    }
+    return true;
+}
+
+static enum gri_status repair_links(const struct gri_mongo_session *session, const struct second_look *look) {
+    struct gri_mongo_bulk bulk;
+    gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_URLS, false, "repair");
+    for (size_t i = 0; i < look->request->count; i++) {
+        if (!look->repair[i]) continue;
+        const struct gri_finish *item = &look->request->items[i];
+        bson_t *change = BCON_NEW("$addToSet", "{", "images", BCON_UTF8(item->image), "}", "$set", "{", "made", BCON_BOOL(true),
+                                  "}", "$currentDate", "{", "changed_at", BCON_BOOL(true), "}");
+        gri_mongo_bulk_update(&bulk, BCON_NEW("_id", BCON_UTF8(item->key)), change, false);
+    }
+    struct gri_error *error = &look->request->op.error;
+    enum gri_status status = gri_mongo_bulk_execute(&bulk, error);
+    if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, error);
+    gri_mongo_bulk_clear(&bulk);
+    return status;
+}
+
+static enum gri_status read_again(const struct gri_mongo_session *session, struct gri_ledger_finish *request, int64_t writer) {
+    struct second_look look = {.request = request, .writer = writer, .repair = gri_calloc(request->count, sizeof(bool))};
+    bson_t *filter = bson_new();
+    gri_mongo_append_texts(filter, "_id", request->items[0].key, sizeof request->items[0], request->count);
+    bson_t *opts = BCON_NEW("projection", "{", "writer", BCON_INT32(1), "images", BCON_INT32(1), "made", BCON_INT32(1), "}");
+    enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, filter, opts, look_again, &look, &request->op.error);
+    if (status == GRI_OK) status = repair_links(session, &look);
+    free(look.repair);
+    return status;
+}
+
+static int64_t new_writer(void) {
+    int64_t writer = 0;
+    /* getrandom of 8 bytes never fails once the system is up; a zero would only make `applied` less sure. */
+    if (getrandom(&writer, sizeof writer, 0) != (ssize_t)sizeof writer) writer = bson_get_monotonic_time();
+    return writer;
+}
+
+static enum gri_status write_items(const struct gri_mongo_session *session, struct gri_ledger_finish *request) {
+    struct gri_mongo_bulk bulk;
+    int64_t writer = new_writer();
+    if (request->count == 0) return GRI_OK;
+    gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_URLS, false, "finish");
+    for (size_t i = 0; i < request->count; i++) {
+        request->items[i].applied = true;
+        gri_mongo_bulk_update(&bulk, finish_filter(&request->items[i]), finish_change(&request->items[i], writer), false);
+    }
+    enum gri_status status = gri_mongo_bulk_execute(&bulk, &request->op.error);
+    if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
+    bool all = status == GRI_OK && gri_mongo_number(&bulk.reply, "nMatched", 0) == (int64_t)request->count;
+    gri_mongo_bulk_clear(&bulk);
+    if (status != GRI_OK || all) return status;
+    for (size_t i = 0; i < request->count; i++)
+        request->items[i].applied = false;
+    return read_again(session, request, writer);
+}
+
+enum gri_status gri_mongo_work_finish(struct gri_mongo_session *session, struct gri_op *op) {
+    struct gri_ledger_finish *request = gri_container_of(op, struct gri_ledger_finish, op);
+    enum gri_status status = write_items(session, request);
+    struct gri_error ignored;
+    /* Events of what was not written would be told again with the next try. */
+    if (status == GRI_OK) (void)!gri_mongo_write_events(session, request->events, request->event_count, &ignored);
+    return status;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* grisaille api: the HTTP API as a daemon. Its loop only reads Redis' depth now and then; requests run on the HTTP server's
+ * threads. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_server.h"
+#include "daemon.h"
+#include "gzip.h"
+
+enum { READ_MS = 2000, STOP_MS = 30000, TOKENS_MAX = 1000 };
+
+struct state {
+    struct gri_daemon *daemon;
+    struct gri_api *api;
+    struct gri_api_server *server;
+    struct gri_api_token *tokens;
+    size_t token_count;
+    /* the latest reading of Redis */
+    struct gri_stream_stats stats;
+    struct gri_timer *timer;
+    bool reading, up, draining;
+    pthread_mutex_t lock; /* of what stands below: the HTTP threads read it */
+    bool known;
+    struct gri_stream_depth urls, jobs;
+    int64_t inflight, memory_bytes;
+};
+
+static struct gri_json *depth_json(const struct gri_stream_depth *depth) {
+    struct gri_json *json = gri_json_object();
+    gri_json_set_int(json, "length", depth->length);
+    gri_json_set_int(json, "pending", depth->pending);
+    if (depth->lag < 0)
+        gri_json_set_null(json, "lag");
+    else
+        gri_json_set_int(json, "lag", depth->lag);
+    gri_json_set_int(json, "oldest_pending_ms", depth->oldest_pending_ms);
+    gri_json_set_int(json, "consumers", depth->consumers);
+    return json;
+}
+
+static struct gri_json *live(void *arg) {
+    struct state *state = arg;
+    struct gri_json *json = NULL;
+    pthread_mutex_lock(&state->lock);
+    if (state->known) {
+        json = gri_json_object();
+        gri_json_set(json, "urls", depth_json(&state->urls));
+        gri_json_set(json, "jobs", depth_json(&state->jobs));
+        gri_json_set_int(json, "inflight", state->inflight);
+        gri_json_set_int(json, "memory_bytes", state->memory_bytes);
+    }
+    pthread_mutex_unlock(&state->lock);
+    return json;
+}
+
+static bool is_alive(void *arg) {
+    struct state *state = arg;
+    return gri_daemon_alive(state->daemon);
+}
+
+static bool is_ready(void *arg) {
+    struct state *state = arg;
+    return gri_daemon_ready(state->daemon);
+}
+
+static void read_stats(void *arg);
+
+static void stats_done(struct gri_op *op) {
+    struct gri_stream_stats *stats = gri_container_of(op, struct gri_stream_stats, op);
+    struct state *state = gri_container_of(stats, struct state, stats);
+    state->reading = false;
+    pthread_mutex_lock(&state->lock);
+    state->known = op->status == GRI_OK;
+    if (state->known) {
+        state->urls = stats->urls;
+        state->jobs = stats->jobs;
+        state->inflight = stats->inflight;
+        state->memory_bytes = stats->memory_bytes;
+    }
+    pthread_mutex_unlock(&state->lock);
+    if (state->draining)
+        gri_daemon_drained(state->daemon);
+    else
+        state->timer = gri_timer_start(state->daemon->loop, READ_MS, read_stats, state);
+}
+
+static void read_stats(void *arg) {
+    struct state *state = arg;
+    state->timer = NULL;
+    state->reading = true;
+    state->stats = (struct gri_stream_stats){.op = {.done = stats_done}};
+    state->daemon->stream->ops->stats(state->daemon->stream, &state->stats);
+}
+
+static void changed(void *arg, enum gri_stream_state stream) {
+    struct state *state = arg;
+    state->up = stream != GRI_STREAM_DOWN;
+}
+
+static unsigned scopes_of(const struct gri_json *list) {
+    unsigned scopes = 0;
+    for (size_t i = 0; i < gri_json_count(list); i++) {
+        const char *name = gri_json_text(gri_json_at(list, i), "");
+        unsigned scope = strcmp(name, "read") == 0    ? GRI_SCOPE_READ
+                         : strcmp(name, "push") == 0  ? GRI_SCOPE_PUSH
+                         : strcmp(name, "admin") == 0 ? GRI_SCOPE_ADMIN
+                                                      : 0;
+        if (!scope) return 0;
+        scopes |= scope;
+    }
+    return scopes;
+}
+
+/* api.tokens: [{name, digest, scopes: [read, push, admin]}]. */
+static enum gri_status read_tokens(struct state *state, struct gri_error *error) {
+    const struct gri_config *config = state->daemon->cli->config;
+    const struct gri_json *list = gri_config_tree(config, "api.tokens");
+    size_t count = gri_json_count(list);
+    char place[512];
+    state->tokens = gri_calloc(count + 1, sizeof *state->tokens);
+    for (size_t i = 0; i < count; i++) {
+        const struct gri_json *row = gri_json_at(list, i);
+        struct gri_api_token *token = &state->tokens[i];
+        char path[64];
+        (void)gri_format(path, sizeof path, "api.tokens[%zu]", i);
+        gri_config_tree_place(config, path, place, sizeof place);
+        const char *digest = gri_json_str(row, "digest", "");
+        token->scopes = scopes_of(gri_json_get(row, "scopes"));
+        if (strlen(digest) != 64 || strspn(digest, "0123456789abcdef") != 64)
+            return gri_fail(error, GRI_R_config,
+                            "%s: %s.digest must be the 64 hexadecimal digits that `grisaille token new` prints", place, path);
+        if (!token->scopes)
+            return gri_fail(error, GRI_R_config, "%s: %s.scopes must be a list of read, push, admin", place, path);
+        (void)gri_copy(token->digest, sizeof token->digest, digest);
+        (void)gri_copy(token->name, sizeof token->name, gri_json_str(row, "name", "?"));
+    }
+    state->token_count = count;
+    return GRI_OK;
+}
+
+static enum gri_status make_api(struct state *state, struct gri_error *error) {
+    struct gri_daemon *daemon = state->daemon;
+    const struct gri_definitions *definitions = daemon->cli->definitions;
+    struct gri_api_options options = {.archive = gri_mongo_archive(daemon->mongo),
+                                      .crypto = daemon->cli->crypto,
+                                      .inflate = gri_gzip_inflate(),
+                                      .log = daemon->log,
+                                      .metrics = daemon->metrics,
+                                      .version = GRI_VERSION,
+                                      .rules_body = gri_bytes_slice(&definitions->rules_body),
+                                      .rules_id = definitions->rules_id,
+                                      .pipelines = definitions->pipeline_rows,
+                                      .transforms = definitions->transform_rows,
+                                      .default_pipeline = GRI_PIPELINE_STANDARD,
+                                      .tokens = state->tokens,
+                                      .token_count = state->token_count,
+                                      .max_catalog_bytes = gri_config_int(daemon->cli->config, "api.max_catalog_bytes"),
+                                      .live = live,
+                                      .alive = is_alive,
+                                      .ready = is_ready,
+                                      .arg = state};
+    return gri_api_create(&options, &state->api, error);
+}
+
+static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error) {
+    struct state *state = daemon->state;
+    const struct gri_config *config = daemon->cli->config;
+    state->daemon = daemon;
+    enum gri_status status = read_tokens(state, error);
+    if (status == GRI_OK) status = make_api(state, error);
+    struct gri_api_server_options options = {.listen = gri_config_text(config, "api.listen"),
+                                             .loopback_only = state->token_count == 0,
+                                             .connections = (unsigned)gri_config_int(config, "api.max_connections"),
+                                             .max_body = gri_config_int(config, "api.max_catalog_bytes"),
+                                             .log = daemon->log,
+                                             .metrics = daemon->metrics};
+    if (status == GRI_OK) status = gri_api_server_start(state->api, &options, &state->server, error);
+    if (status != GRI_OK) return gri_error_wrap(error, "api");
+    gri_log(daemon->log, GRI_INFO, "listening", GRI_TEXT("what", "api"),
+            GRI_TEXT("address", gri_api_server_address(state->server)));
+    daemon->stream->changed = changed;
+    daemon->stream->changed_arg = state;
+    daemon->stream->ops->open(daemon->stream);
+    read_stats(state);
+    return GRI_OK;
+}
+
+static void drain(struct gri_daemon *daemon) {
+    struct state *state = daemon->state;
+    gri_api_server_stop(state->server, STOP_MS);
+    state->server = NULL;
+    state->draining = true;
+    if (state->reading) return; /* stats_done ends it */
+    gri_timer_stop(daemon->loop, state->timer);
+    state->timer = NULL;
+    gri_daemon_drained(daemon);
+}
+
+static void destroy(struct gri_daemon *daemon) {
+    struct state *state = daemon->state;
+    gri_api_server_stop(state->server, 0);
+    gri_api_destroy(state->api);
+    free(state->tokens);
+    pthread_mutex_destroy(&state->lock);
+}
+
+static bool alive(struct gri_daemon *daemon) {
+    (void)daemon;
+    return true; /* the loop ticks: that is all it does */
+}
+
+static bool ready(struct gri_daemon *daemon) {
+    struct state *state = daemon->state;
+    return state->up;
+}
+
+static enum gri_exit run(struct gri_cli *cli) {
+    static const struct gri_role role = {
+        .name = "api", .start = start, .drain = drain, .destroy = destroy, .alive = alive, .ready = ready};
+    struct state state = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    return gri_daemon_run(cli, &role, 1, &state);
+}
+
+const struct gri_command gri_command_api = {
+    .name = "api", .summary = "a daemon: the HTTP API (api.listen)", .operands = "", .run = run};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* grisaille errors: each rejected line of a catalog. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
+
+static void put_quoted(const char *text) {
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"') putchar('"');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+/* Control bytes as \xNN, so that a hostile line can't steer the terminal. */
+static void put_safe(const char *text) {
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7f)
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+}
+
+static void print_row(const struct gri_json *row, enum format format) {
+    long long line = (long long)gri_json_get_int(row, "line", 0);
+    const char *reason = gri_json_str(row, "reason", ""), *text = gri_json_str(row, "text", ""),
+               *detail = gri_json_str(row, "detail", "");
+    struct gri_bytes out;
+    struct gri_error error;
+    switch (format) {
+    case FORMAT_TEXT:
+        printf("%8lld  %-16s  ", line, reason);
+        put_safe(text);
+        if (*detail) printf("  (%s)", detail);
+        putchar('\n');
+        break;
+    case FORMAT_CSV:
+        printf("%lld,%s,", line, reason);
+        put_quoted(text);
+        putchar(',');
+        put_quoted(detail);
+        fputs("\r\n", stdout);
+        break;
+    case FORMAT_JSON:
+        gri_bytes_init(&out, 0);
+        if (gri_json_write(row, false, &out, &error) == GRI_OK) puts(gri_bytes_text(&out));
+        gri_bytes_clear(&out);
+        break;
+    }
+}
+
+static enum gri_exit run(struct gri_cli *cli) {
+    const char *asked = gri_cli_option(cli, "format");
+    enum format format = cli->json ? FORMAT_JSON : FORMAT_TEXT;
+    if (asked && strcmp(asked, "csv") == 0)
+        format = FORMAT_CSV;
+    else if (asked && strcmp(asked, "json") == 0)
+        format = FORMAT_JSON;
+    else if (asked && strcmp(asked, "text") != 0) {
+        gri_cli_say(cli, "--format is text, json or csv, not '%s'", asked);
+        return GRI_EXIT_USAGE;
+    }
+    char path[128], cursor[64] = "";
+    (void)gri_format(path, sizeof path, "/v1/catalogs/%s/errors", cli->operands[0]);
+    if (format == FORMAT_CSV) fputs("line,reason,text,detail\r\n", stdout);
+    for (;;) {
+        struct gri_json *page;
+        struct gri_error error;
+        const char *query[] = {"limit", "1000", "cursor", *cursor ? cursor : NULL, NULL};
+        if (gri_cli_get(cli, path, query, &page, &error) != GRI_OK) return gri_cli_fail(cli, &error);
+        const struct gri_json *rows = gri_json_get(page, "errors");
+        for (size_t i = 0; i < gri_json_count(rows); i++)
+            print_row(gri_json_at(rows, i), format);
+        (void)gri_copy(cursor, sizeof cursor, gri_json_str(page, "next", ""));
+        gri_json_free(page);
+        if (!*cursor) return GRI_EXIT_DONE;
+    }
+}
+
+static const struct gri_cli_option options[] = {
+    {.name = "format", .arg = "FORMAT", .help = "text, json (one object a line) or csv"},
+    {.name = NULL},
+};
+
+const struct gri_command gri_command_errors = {.name = "errors",
+                                               .summary = "each rejected line of a catalog: number, reason, text",
+                                               .operands = "CATALOG",
+                                               .min_operands = 1,
+                                               .max_operands = 1,
+                                               .options = options,
+                                               .run = run};

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* grisaille get: one image by any of its hashes or by its URL, verified before it is written. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static bool is_hash(const char *text) {
+    return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
+}
+
+/* The source sum of the URL's image; several pipelines and none chosen → ambiguous. */
+static enum gri_status hash_of_url(struct gri_cli *cli, const char *url, const char *pipeline, char hash[GRI_SHA256_HEX],
+                                   struct gri_error *error) {
+    struct gri_json *json;
+    size_t found = 0;
+    enum gri_status status = gri_cli_get(cli, "/v1/urls", (const char *[]){"url", url, NULL}, &json, error);
+    if (status != GRI_OK) return status;
+    const struct gri_json *images = gri_json_get(json, "images"), *records = gri_json_get(json, "records");
+    for (size_t i = 0; i < gri_json_count(images); i++) {
+        const struct gri_json *image = gri_json_at(images, i);
+        char name[GRI_NAME_MAX];
+        const char *own = gri_json_str(image, "pipeline", "");
+        gri_pipeline_name(own, name);
+        if (pipeline && strcmp(pipeline, own) != 0 && strcmp(pipeline, name) != 0) continue;
+        (void)gri_copy(hash, GRI_SHA256_HEX, gri_json_str(gri_json_get(image, "sums"), "source", ""));
+        found++;
+    }
+    if (found > 1)
+        status = gri_fail(error, GRI_R_ambiguous,
+                          "%zu images came from %s; choose one by --pipeline or by its hash (grisaille explain lists them)",
+                          found, url);
+    else if (found == 0 && gri_json_count(records) == 0)
+        status = gri_fail(error, GRI_R_not_found, "%s was never asked for; grisaille explain tells what would become of it", url);
+    else if (found == 0)
+        status = gri_fail(error, GRI_R_not_found, "no image came from %s (it is %s); grisaille explain tells why", url,
+                          gri_json_str(gri_json_at(records, 0), "state", "?"));
+    gri_json_free(json);
+    return status;
+}
+
+static enum gri_exit print_meta(struct gri_cli *cli, const char *hash) {
+    struct gri_json *json;
+    struct gri_error error;
+    char path[128];
+    (void)gri_format(path, sizeof path, "/v1/images/%s", hash);
+    if (gri_cli_get(cli, path, NULL, &json, &error) != GRI_OK) return gri_cli_fail(cli, &error);
+    gri_cli_print_json(json);
+    gri_json_free(json);
+    return GRI_EXIT_DONE;
+}
+
+/* Writes to FILE.part first, so that a half-written file never bears the name. */
+static enum gri_exit write_file(struct gri_cli *cli, const char *path, const char *const *query, const char *file) {
+    char part[4200];
+    struct gri_error error;
+    if (!gri_format(part, sizeof part, "%s.part", file)) {
+        gri_cli_say(cli, "the file's name is too long");
+        return GRI_EXIT_USAGE;
+    }
+    FILE *out = fopen(part, "wb");
+    if (!out) {
+        gri_cli_say(cli, "can't write %s: %s", part, strerror(errno));
+        return GRI_EXIT_FAILED;
+    }
+    enum gri_status status = gri_cli_stream(cli, path, NULL, query, out, &error);
+    if (fclose(out) != 0 && status == GRI_OK) status = gri_fail(&error, GRI_R_io, "can't write %s: %s", part, strerror(errno));
+    if (status == GRI_OK && rename(part, file) != 0)
+        status = gri_fail(&error, GRI_R_io, "can't rename %s: %s", part, strerror(errno));
+    if (status != GRI_OK) {
+        remove(part);
+        return gri_cli_fail(cli, &error);
+    }
+    fprintf(stderr, "grisaille get: wrote %s (verified)\n", file);
+    return GRI_EXIT_DONE;
+}
+
+static enum gri_exit run(struct gri_cli *cli) {
+    const char *what = cli->operands[0], *pipeline = gri_cli_option(cli, "pipeline"), *file = gri_cli_option(cli, "output");
+    bool base64 = gri_cli_flag(cli, "base64");
+    char hash[GRI_SHA256_HEX], path[128], name[96];
+    struct gri_error error;
+    if (is_hash(what))
+        (void)gri_copy(hash, sizeof hash, what);
+    else if (hash_of_url(cli, what, pipeline, hash, &error) != GRI_OK)
+        return gri_cli_fail(cli, &error);
+    if (gri_cli_flag(cli, "meta")) return print_meta(cli, hash);
+    (void)gri_format(path, sizeof path, "/v1/images/%s/%s", hash, base64 ? "base64" : "content");
+    const char *query[] = {"pipeline", pipeline, NULL};
+    if (!file) {
+        (void)gri_format(name, sizeof name, "%.16s.%s", hash, base64 ? "base64" : "jpg");
+        file = name;
+    }
+    if (strcmp(file, "-") != 0) return write_file(cli, path, query, file);
+    return gri_cli_stream(cli, path, NULL, query, stdout, &error) == GRI_OK ? GRI_EXIT_DONE : gri_cli_fail(cli, &error);
+}
+
+static const struct gri_cli_option options[] = {
+    {.name = "output",
+     .letter = 'o',
+     .arg = "FILE",
+     .help = "where to (- is standard output); else the hash's first 16 digits name it"},
+    {.name = "base64", .help = "the base64 text as it is stored"},
+    {.name = "meta", .help = "only the metadata, as JSON, of every image with that hash"},
+    {.name = "pipeline", .arg = "P", .help = "which, where several pipelines made one: name or name@version"},
+    {.name = NULL},
+};
+
+const struct gri_command gri_command_get = {
+    .name = "get",
+    .summary = "an image by its source, output or base64 hash, or by its URL; verified before it is written",
+    .operands = "HASH|URL",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = options,
+    .run = run};

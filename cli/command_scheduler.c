@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* grisaille scheduler: the scheduler's state machine on libuv, Redis and MongoDB. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "scheduler.h"
+
+struct state {
+    struct gri_scheduler *scheduler;
+};
+
+static const char *pin_pipeline(void *arg, const char *name) {
+    const struct gri_definitions *definitions = arg;
+    const struct gri_pipeline *pipeline = gri_pipelines_find(&definitions->pipelines, name);
+    return pipeline ? pipeline->version : NULL;
+}
+
+static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error) {
+    struct state *state = daemon->state;
+    const struct gri_config *config = daemon->cli->config;
+    struct gri_scheduler_options options;
+    gri_scheduler_options_init(&options);
+    options.name = daemon->instance;
+    options.loop = daemon->loop;
+    options.stream = daemon->stream;
+    options.ledger = gri_mongo_ledger(daemon->mongo);
+    options.crypto = daemon->cli->crypto;
+    options.log = daemon->log;
+    options.metrics = daemon->metrics;
+    options.pin_pipeline = pin_pipeline;
+    options.pin_arg = daemon->cli->definitions;
+    options.rules = gri_bytes_slice(&daemon->cli->definitions->rules_body);
+    options.window = gri_config_int(config, "dispatch.window");
+    options.batch = (size_t)gri_config_int(config, "scheduler.batch");
+    options.lease_ms = gri_config_int(config, "worker.lease_ms");
+    options.heartbeat_ms = gri_config_int(config, "worker.heartbeat_ms");
+    options.sweep_ms = gri_config_int(config, "scheduler.sweep_ms");
+    enum gri_status status = gri_scheduler_create(&options, &state->scheduler, error);
+    if (status == GRI_OK) gri_scheduler_start(state->scheduler);
+    return status;
+}
+
+static void drained(void *arg) {
+    gri_daemon_drained(arg);
+}
+
+static void drain(struct gri_daemon *daemon) {
+    struct state *state = daemon->state;
+    gri_scheduler_drain(state->scheduler, drained, daemon);
+}
+
+static void destroy(struct gri_daemon *daemon) {
+    struct state *state = daemon->state;
+    if (state->scheduler) gri_scheduler_destroy(state->scheduler);
+}
+
+static bool alive(struct gri_daemon *daemon) {
+    struct state *state = daemon->state;
+    return gri_now_ms(daemon->loop) - gri_scheduler_tick_ms(state->scheduler) < 10000;
+}
+
+static bool ready(struct gri_daemon *daemon) {
+    struct state *state = daemon->state;
+    return gri_scheduler_is_ready(state->scheduler);
+}
+
+static enum gri_exit run(struct gri_cli *cli) {
+    static const struct gri_role role = {
+        .name = "scheduler", .start = start, .drain = drain, .destroy = destroy, .alive = alive, .ready = ready};
+    struct state state = {.scheduler = NULL};
+    return gri_daemon_run(cli, &role, 4, &state);
+}
+
+const struct gri_command gri_command_scheduler = {
+    .name = "scheduler",
+    .summary = "a daemon: admits URLs, dispatches jobs, repairs what was lost; any number of them",
+    .operands = "",
+    .run = run};

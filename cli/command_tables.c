@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that print tables made from the code: transforms, pipelines, reasons, config, version, token. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "crypto.h"
+
+static enum gri_exit load(struct gri_cli *cli) {
+    struct gri_error error;
+    return gri_cli_definitions(cli, &error) == GRI_OK ? GRI_EXIT_DONE : gri_cli_fail(cli, &error);
+}
+
+/* A JSON value as one word. */
+static void put_value(const struct gri_json *value) {
+    struct gri_bytes text;
+    struct gri_error error;
+    gri_bytes_init(&text, 0);
+    if (gri_json_kind(value) == GRI_JSON_STRING)
+        fputs(gri_json_text(value, ""), stdout);
+    else if (value && gri_json_write(value, false, &text, &error) == GRI_OK)
+        fputs(gri_bytes_text(&text), stdout);
+    gri_bytes_clear(&text);
+}
+
+static enum gri_exit run_transforms(struct gri_cli *cli) {
+    enum gri_exit status = load(cli);
+    if (status != GRI_EXIT_DONE) return status;
+    const struct gri_json *rows = cli->definitions->transform_rows;
+    if (cli->json) {
+        gri_cli_print_json(rows);
+        return GRI_EXIT_DONE;
+    }
+    for (size_t i = 0; i < gri_json_count(rows); i++) {
+        const struct gri_json *row = gri_json_at(rows, i), *parameters = gri_json_get(row, "parameters");
+        printf("%s: %s (%s)\n", gri_json_str(row, "name", ""), gri_json_str(row, "summary", ""), gri_json_str(row, "origin", ""));
+        for (size_t k = 0; k < gri_json_count(parameters); k++) {
+            const struct gri_json *parameter = gri_json_at(parameters, k), *choices = gri_json_get(parameter, "choices");
+            printf("  %-14s %-7s default ", gri_json_str(parameter, "name", ""), gri_json_str(parameter, "type", ""));
+            put_value(gri_json_get(parameter, "default"));
+            if (gri_json_count(choices) > 0) fputs("  one of ", stdout), put_value(choices);
+            if (gri_json_get(parameter, "minimum") && gri_json_kind(gri_json_get(parameter, "minimum")) != GRI_JSON_NULL) {
+                fputs("  from ", stdout), put_value(gri_json_get(parameter, "minimum"));
+                fputs(" to ", stdout), put_value(gri_json_get(parameter, "maximum"));
+            }
+            printf("\n  %-14s %s\n", "", gri_json_str(parameter, "help", ""));
+        }
+    }
+    return GRI_EXIT_DONE;
+}
+
+static enum gri_exit run_pipelines(struct gri_cli *cli) {
+    enum gri_exit status = load(cli);
+    if (status != GRI_EXIT_DONE) return status;
+    const struct gri_json *rows = cli->definitions->pipeline_rows;
+    if (cli->json) {
+        gri_cli_print_json(rows);
+        return GRI_EXIT_DONE;
+    }
+    for (size_t i = 0; i < gri_json_count(rows); i++) {
+        const struct gri_json *row = gri_json_at(rows, i), *definition = gri_json_get(row, "definition");
+        printf("%s\n  steps   ", gri_json_str(row, "id", ""));
+        put_value(gri_json_get(definition, "steps"));
+        printf("\n  output  ");
+        put_value(gri_json_get(definition, "output"));
+        putchar('\n');
+    }
+    return GRI_EXIT_DONE;
+}
+
+static enum gri_exit run_reasons(struct gri_cli *cli) {
+    struct gri_json *all = gri_json_array();
+    for (int reason = GRI_R_none + 1; reason < GRI_REASON_COUNT; reason++) {
+        const struct gri_reason_info *info = gri_reason_info((enum gri_reason)reason);
+        if (!cli->json) printf("%-20s %-10s %-8s %s\n", info->name, gri_status_name(info->status), info->group, info->help);
+        struct gri_json *row = gri_json_object();
+        gri_json_set_str(row, "reason", info->name);
+        gri_json_set_str(row, "class", gri_status_name(info->status));
+        gri_json_set_str(row, "group", info->group);
+        gri_json_set_str(row, "help", info->help);
+        gri_json_append(all, row);
+    }
+    if (cli->json) gri_cli_print_json(all);
+    gri_json_free(all);
+    return GRI_EXIT_DONE;
+}
+
+static enum gri_exit run_config(struct gri_cli *cli) {
+    struct gri_json *rows;
+    if (gri_cli_flag(cli, "options")) {
+        rows = gri_config_options();
+    } else {
+        enum gri_exit status = load(cli); /* rules and pipelines are checked too */
+        if (status != GRI_EXIT_DONE) return status;
+        rows = gri_config_describe(cli->config);
+    }
+    if (cli->json) {
+        gri_cli_print_json(rows);
+    } else {
+        for (size_t i = 0; i < gri_json_count(rows); i++) {
+            const struct gri_json *row = gri_json_at(rows, i);
+            printf("%-26s ", gri_json_str(row, "key", ""));
+            if (gri_cli_flag(cli, "options")) {
+                printf("%-9s default ", gri_json_str(row, "type", ""));
+                put_value(gri_json_get(row, "default"));
+                printf("\n%-26s   %s\n", "", gri_json_str(row, "help", ""));
+            } else {
+                put_value(gri_json_get(row, "value"));
+                printf("  (%s)\n", gri_json_str(row, "source", ""));
+            }
+        }
+    }
+    gri_json_free(rows);
+    return GRI_EXIT_DONE;
+}
+
+static enum gri_exit run_version(struct gri_cli *cli) {
+    if (cli->json)
+        printf("{\"version\":\"%s\"}\n", GRI_VERSION);
+    else
+        printf("grisaille %s\n", GRI_VERSION);
+    return GRI_EXIT_DONE;
+}
+
+static const char *const scopes[] = {"read", "push", "admin"};
+
+static bool good_scopes(const char *text) {
+    while (*text) {
+        size_t len = strcspn(text, ",");
+        bool known = false;
+        for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++)
+            known = known || (strlen(scopes[i]) == len && strncmp(text, scopes[i], len) == 0);
+        if (!known) return false;
+        text += len;
+        if (*text == ',' && !*++text) return false;
+    }
+    return true;
+}
+
+static enum gri_exit run_token(struct gri_cli *cli) {
+    const char *scope = gri_cli_option(cli, "scope"), *name = gri_cli_option(cli, "name");
+    struct gri_error error;
+    if (strcmp(cli->operands[0], "new") != 0 || !scope || !*scope || !good_scopes(scope)) {
+        gri_cli_say(cli, "usage: grisaille token new --scope read,push,admin [--name NAME]");
+        return GRI_EXIT_USAGE;
+    }
+    if (!name) name = "someone";
+    const struct gri_crypto *crypto = gri_crypto_create(&error);
+    if (!crypto) return gri_cli_fail(cli, &error);
+    uint8_t random[32];
+    char token[72] = "gri_", digest[GRI_TOKEN_DIGEST_HEX];
+    crypto->random_bytes(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++)
+        (void)gri_format(token + 4 + 2 * i, 3, "%02x", random[i]);
+    crypto->token_digest(token, digest);
+    if (cli->json) {
+        printf("{\"token\":\"%s\",\"digest\":\"%s\",\"scopes\":\"%s\"}\n", token, digest, scope);
+        return GRI_EXIT_DONE;
+    }
+    printf("token (shown this once; give it to whoever is to use it):\n  %s\n\nconfigure its digest:\n  api:\n    tokens:\n"
+           "      - { name: %s, digest: %s, scopes: [%s] }\n",
+           token, name, digest, scope);
+    return GRI_EXIT_DONE;
+}
+
+static const struct gri_cli_option config_options[] = {
+    {.name = "options", .help = "every option there is: type, default, what it does"},
+    {.name = NULL},
+};
+
+static const struct gri_cli_option token_options[] = {
+    {.name = "scope", .arg = "LIST", .help = "read, push, admin, separated by commas (admin includes the others)"},
+    {.name = "name", .arg = "NAME", .help = "whose it is: stands beside what is pushed with it"},
+    {.name = NULL},
+};
+
+const struct gri_command gri_command_transforms = {
+    .name = "transforms", .summary = "the table of transforms with their parameters", .operands = "", .run = run_transforms};
+const struct gri_command gri_command_pipelines = {.name = "pipelines",
+                                                  .summary = "the configured pipelines, their versions and what they do",
+                                                  .operands = "",
+                                                  .run = run_pipelines};
+const struct gri_command gri_command_reasons = {.name = "reasons",
+                                                .summary = "every reason a line, a fetch, an image or a request can fail for",
+                                                .operands = "",
+                                                .run = run_reasons};
+const struct gri_command gri_command_config = {.name = "config",
+                                               .summary =
+                                                   "the effective configuration and where each value came from, secrets as ***",
+                                               .operands = "",
+                                               .options = config_options,
+                                               .run = run_config};
+const struct gri_command gri_command_version = {.name = "version", .summary = "the version", .operands = "", .run = run_version};
+const struct gri_command gri_command_token = {.name = "token",
+                                              .summary = "makes an API token: prints it once, and the digest to configure",
+                                              .operands = "new",
+                                              .min_operands = 1,
+                                              .max_operands = 1,
+                                              .options = token_options,
+                                              .run = run_token};

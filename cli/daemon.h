@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemons share: loop, log, metrics, Redis, MongoDB, probes, signals, and an orderly end.
+ *
+ * Life: create → run (boots MongoDB's side, retrying until it answers; then role->start) → SIGTERM or SIGINT: role->drain, at
+ * most worker.drain_ms → the loop ends → destroy. A second signal ends at once. Exit status 0 only after a complete drain.
+ * Threads: the loop's, but for the probes (`alive`, `ready`), which HTTP threads call. */
+#ifndef GRI_DAEMON_H
+#define GRI_DAEMON_H
+
+#include <stdatomic.h>
+
+#include <grisaille/executor.h>
+#include <grisaille/stream.h>
+
+#include "cli.h"
+#include "mongo_client.h"
+
+struct gri_daemon;
+
+struct gri_role {
+    const char *name; /* "worker" */
+    /* Everything is up: make the state machine and start it. */
+    enum gri_status (*start)(struct gri_daemon *daemon, struct gri_error *error);
+    /* Stop reading, finish what is in hand, then call gri_daemon_drained. */
+    void (*drain)(struct gri_daemon *daemon);
+    void (*destroy)(struct gri_daemon *daemon);
+    /* Now, on the loop's thread, once a second: does it make progress, do its services answer? */
+    bool (*alive)(struct gri_daemon *daemon);
+    bool (*ready)(struct gri_daemon *daemon);
+};
+
+struct gri_daemon {
+    struct gri_cli *cli;
+    const struct gri_role *role;
+    char instance[GRI_WORKER_MAX]; /* host-pid-random: the consumer's name, the holder of leases */
+    struct gri_loop *loop;
+    struct gri_log *log;
+    struct gri_metrics *metrics;
+    struct gri_stream *stream;
+    struct gri_executor *store_threads;
+    struct gri_mongo *mongo;
+    void *state; /* the role's */
+    struct gri_http_server *probes;
+    /* the end */
+    int signals;
+    bool booted, drained;
+    enum gri_exit status;
+    struct gri_timer *deadline, *ticker;
+    /* what probes read from other threads */
+    atomic_bool is_alive, is_ready;
+    _Atomic int64_t ticked_ms; /* of CLOCK_MONOTONIC */
+};
+
+/* Runs a daemon to its end. `store_threads`: how many; `state` is handed to the role. */
+enum gri_exit gri_daemon_run(struct gri_cli *cli, const struct gri_role *role, size_t store_threads, void *state);
+/* The role's drain is complete. */
+void gri_daemon_drained(struct gri_daemon *daemon);
+/* The process can't work: ends the loop at once with exit status 1. */
+void gri_daemon_abort(struct gri_daemon *daemon, const char *event, const struct gri_error *error);
+/* Any thread: for /healthz (the loop ticked within 15 s and the role is alive) and /readyz. */
+bool gri_daemon_alive(struct gri_daemon *daemon);
+bool gri_daemon_ready(struct gri_daemon *daemon);
+
+#endif

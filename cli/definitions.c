@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Transforms, pipelines and rules from the configuration. */
+#include "definitions.h"
+
+#include <stdlib.h>
+
+#include "rules.h"
+#include "transform_plugins.h"
+
+static struct gri_json *pipeline_rows(const struct gri_pipelines *pipelines) {
+    struct gri_json *rows = gri_json_array();
+    for (size_t i = 0; i < pipelines->count; i++) {
+        const struct gri_pipeline *pipeline = &pipelines->items[i];
+        struct gri_json *row = gri_json_object(), *definition = NULL;
+        struct gri_error error;
+        gri_json_set_str(row, "name", pipeline->name);
+        gri_json_set_str(row, "id", pipeline->version);
+        if (gri_json_parse(gri_slice_of(pipeline->definition), &definition, &error) == GRI_OK)
+            gri_json_set(row, "definition", definition);
+        gri_json_append(rows, row);
+    }
+    return rows;
+}
+
+/* Rules and pipelines name their own index; this adds the file and line of the list. */
+static enum gri_status place(const struct gri_config *config, const char *key, struct gri_error *error) {
+    char where[512];
+    gri_config_tree_place(config, key, where, sizeof where);
+    return gri_error_wrap(error, "%s", where);
+}
+
+static enum gri_status load(struct gri_definitions *made, const struct gri_config *config, const struct gri_crypto *crypto,
+                            struct gri_error *error) {
+    made->transforms = gri_transforms_create();
+    enum gri_status status = gri_transforms_load_folder(made->transforms, gri_config_text(config, "plugins.dir"), error);
+    if (status != GRI_OK) return gri_error_wrap(error, "plugins.dir");
+    status = gri_pipelines_load(made->transforms, crypto, gri_config_tree(config, "pipelines"), &made->pipelines, error);
+    if (status != GRI_OK) return place(config, "pipelines", error);
+    status = gri_ruleset_body(gri_config_tree(config, "rules"), gri_config_list(config, "fetch.allow_ports"), crypto,
+                              &made->rules_body, made->rules_id, error);
+    if (status != GRI_OK) return place(config, "rules", error);
+    made->transform_rows = gri_transforms_describe(made->transforms);
+    made->pipeline_rows = pipeline_rows(&made->pipelines);
+    return GRI_OK;
+}
+
+enum gri_status gri_definitions_load(const struct gri_config *config, const struct gri_crypto *crypto,
+                                     struct gri_definitions **out, struct gri_error *error) {
+    struct gri_definitions *made = gri_calloc(1, sizeof *made);
+    gri_bytes_init(&made->rules_body, 0);
+    enum gri_status status = load(made, config, crypto, error);
+    *out = status == GRI_OK ? made : NULL;
+    if (status != GRI_OK) gri_definitions_free(made);
+    return status;
+}
+
+void gri_definitions_free(struct gri_definitions *definitions) {
+    if (!definitions) return;
+    gri_json_free(definitions->transform_rows);
+    gri_json_free(definitions->pipeline_rows);
+    gri_pipelines_clear(&definitions->pipelines);
+    gri_transforms_destroy(definitions->transforms);
+    gri_bytes_clear(&definitions->rules_body);
+    free(definitions);
+}
+
+enum gri_status gri_definitions_store(const struct gri_definitions *definitions, struct gri_archive *archive,
+                                      struct gri_error *error) {
+    enum gri_status status = archive->ops->put_definition(archive, GRI_DEF_RULES, definitions->rules_id,
+                                                          gri_bytes_slice(&definitions->rules_body), error);
+    for (size_t i = 0; status == GRI_OK && i < definitions->pipelines.count; i++) {
+        const struct gri_pipeline *pipeline = &definitions->pipelines.items[i];
+        status =
+            archive->ops->put_definition(archive, GRI_DEF_PIPELINE, pipeline->version, gri_slice_of(pipeline->definition), error);
+    }
+    return status;
+}

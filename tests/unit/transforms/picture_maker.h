@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes JPEGs of every kind in memory for the tests, and reads their luma as libjpeg does. */
+#ifndef GRI_PICTURE_MAKER_H
+#define GRI_PICTURE_MAKER_H
+
+#include <grisaille/bytes.h>
+
+struct jpeg_recipe {
+    int width, height;
+    int components;   /* 1 gray, 3 colour, 4 CMYK */
+    int across, down; /* luma's sampling factors; 1 1 is 4:4:4, 2 2 is 4:2:0 */
+    bool progressive, optimised, arithmetic, rgb, separate_scans;
+    int restart;     /* MCUs between restart markers; 0: none */
+    int orientation; /* of an EXIF segment; 0: no EXIF */
+    int stop_scans;  /* keep only that many scans, then the end marker; 0: all */
+};
+
+/* Appends the file; aborts the test on failure. */
+void make_jpeg(const struct jpeg_recipe *recipe, struct gri_bytes *out);
+
+/* Decodes the luma component, as Pillow's draft("L") does. Returns malloc'd width × height bytes, or NULL when libjpeg
+ * errs or warns. */
+uint8_t *read_luma(struct gri_slice jpeg, int *width, int *height);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs pipelines over pictures: in the compressed domain where the plan and the source allow, else decode, steps, encode. */
+#include "picture_codec.h"
+
+#include "jpeg_survey.h"
+#include "picture_decode.h"
+#include "pipeline_plan.h"
+#include "vips_pixels.h"
+#include "vips_runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUTPUT_MAX = GRI_BASE64_MAX / 4 * 3 }; /* what still fits a document as base64 */
+
+struct picture_codec {
+    struct gri_codec port;
+    struct gri_picture_codec_options options;
+    char version[96];
+};
+
+/* One run. */
+struct run {
+    const struct picture_codec *codec;
+    const struct gri_plan *plan;
+    struct gri_slice source;
+    enum gri_picture_type type;
+    int64_t deadline_ms;
+    struct gri_picture *picture;
+    struct gri_error *error;
+};
+
+static struct picture_codec *codec_of(struct gri_codec *port) {
+    return gri_container_of(port, struct picture_codec, port);
+}
+
+static enum gri_status codec_compile(struct gri_codec *port, struct gri_slice definition, struct gri_plan **plan,
+                                     struct gri_error *error) {
+    struct gri_json *body = NULL;
+    *plan = NULL;
+    if (gri_json_parse(definition, &body, error) != GRI_OK) {
+        char detail[200];
+        gri_copy(detail, sizeof detail, error->detail);
+        return gri_fail_as(error, GRI_PERMANENT, GRI_R_config, "a pipeline's definition: %s", detail);
+    }
+    /* A stored definition that this worker can't run ends its jobs, not the worker. */
+    enum gri_status status =
+        gri_plan_create(codec_of(port)->options.transforms, gri_json_str(body, "name", "?"), body, plan, error);
+    if (status != GRI_OK) status = error->status = GRI_PERMANENT;
+    gri_json_free(body);
+    return status;
+}
+
+static void codec_plan_free(struct gri_codec *port, struct gri_plan *plan) {
+    (void)port;
+    gri_plan_destroy(plan);
+}
+
+/* What a transform gave must be what the next one and the encoder take. */
+static enum gri_status check_result(const struct gri_plan_step *step, VipsImage *image, struct gri_error *error) {
+    int bands = image ? vips_image_get_bands(image) : 0;
+    if (image && vips_image_get_format(image) == VIPS_FORMAT_UCHAR && (bands == 1 || bands == 3)) return GRI_OK;
+    return gri_fail(error, GRI_R_transform, "%s gave no 8-bit image of 1 or 3 bands", step->transform->name);
+}
+
+static enum gri_status apply_step(const struct gri_plan_step *step, VipsImage **image, struct gri_error *error) {
+    VipsImage *next = NULL;
+    struct gri_transform_error said = {{0}};
+    enum gri_status status = GRI_OK;
+    if (!step->transform->apply(step->params, *image, &next, &said)) {
+        char text[120];
+        gri_vips_message(text, sizeof text);
+        said.text[sizeof said.text - 1] = 0;
+        status = gri_fail(error, GRI_R_transform, "%s: %s (%s)", step->transform->name, said.text, text);
+    } else {
+        status = check_result(step, next, error);
+    }
+    if (status != GRI_OK) {
+        g_clear_object(&next);
+        return status;
+    }
+    g_object_unref(*image);
+    *image = next;
+    return GRI_OK;
+}
+
+/* Decode → steps → encode → read back. `source` is the file, or the gray JPEG that was taken out of it. */
+static enum gri_status render(struct run *run, struct gri_slice source, int orientation) {
+    struct gri_decode_limits limits = {run->codec->options.max_pixels, run->deadline_ms};
+    struct gri_decoded decoded = {0};
+    VipsImage *pixels = NULL;
+    enum gri_status status = gri_picture_decode(source, run->type, orientation, &limits, &decoded, run->error);
+    for (size_t i = 0; status == GRI_OK && i < run->plan->step_count; i++)
+        status = apply_step(&run->plan->steps[i], &decoded.image, run->error);
+    if (status == GRI_OK &&
+        (int64_t)vips_image_get_width(decoded.image) * vips_image_get_height(decoded.image) > limits.max_pixels)
+        status = gri_fail(run->error, GRI_R_too_many_pixels, "the pipeline makes it %d × %d, over image.max_pixels",
+                          vips_image_get_width(decoded.image), vips_image_get_height(decoded.image));
+    if (status == GRI_OK)
+        status = gri_vips_compute(decoded.image, run->deadline_ms, GRI_R_transform, "the steps", &pixels, run->error);
+    if (status == GRI_OK)
+        status = gri_output_encode(run->plan->format, run->plan->output, pixels, run->deadline_ms, OUTPUT_MAX,
+                                   &run->picture->output, run->error);
+    if (status == GRI_OK) {
+        run->picture->width = vips_image_get_width(pixels);
+        run->picture->height = vips_image_get_height(pixels);
+        run->picture->source_width = decoded.width;
+        run->picture->source_height = decoded.height;
+    }
+    g_clear_object(&pixels);
+    g_clear_object(&decoded.image);
+    return status;
+}
+
+/* Takes the luma out; turns it upright by decoding that when EXIF asks for it. *handled false: not that kind of JPEG. */
+static enum gri_status take_luma(struct run *run, bool *handled) {
+    const struct gri_picture_codec_options *options = &run->codec->options;
+    struct gri_jpeg_limits limits = {.max_pixels = options->max_pixels,
+                                     .max_output_bytes = OUTPUT_MAX,
+                                     .timeout_ms = options->timeout_ms,
+                                     .max_scans = GRI_JPEG_SCANS_MAX};
+    struct gri_jpeg_info info;
+    struct gri_picture *picture = run->picture;
+    enum gri_status status =
+        options->jpeg->gray(run->source, run->plan->progressive, &limits, &picture->output, &info, handled, run->error);
+    if (status != GRI_OK || !*handled) return status;
+    picture->width = picture->source_width = info.width;
+    picture->height = picture->source_height = info.height;
+    picture->lossless = info.orientation == 1;
+    if (picture->lossless) return GRI_OK;
+    struct gri_bytes gray = picture->output;
+    gri_bytes_init(&picture->output, 0);
+    status = render(run, gri_bytes_slice(&gray), info.orientation);
+    gri_bytes_clear(&gray);
+    return status;
+}
+
+static void note_trailing(struct gri_picture *picture, struct gri_slice source, int64_t trailing) {
+    if (trailing <= 0) return;
+    const uint8_t *rest = source.data + (source.len - (size_t)trailing);
+    bool second = trailing >= 3 && rest[0] == 0xFF && rest[1] == 0xD8 && rest[2] == 0xFF;
+    (void)gri_format(picture->note, sizeof picture->note, "%lld bytes after the end of the image%s", (long long)trailing,
+                     second ? " (another picture)" : "");
+}
+
+static enum gri_status run_jpeg(struct run *run) {
+    bool luma = run->plan->jpeg_luma && run->codec->options.jpeg, handled = false;
+    struct gri_jpeg_survey survey;
+    if (gri_jpeg_survey(run->source, luma, &survey, run->error) != GRI_OK) return run->error->status;
+    note_trailing(run->picture, run->source, survey.trailing_bytes);
+    if (luma && take_luma(run, &handled) != GRI_OK) return run->error->status;
+    if (handled) return GRI_OK;
+    if (luma && gri_jpeg_survey(run->source, false, &survey, run->error) != GRI_OK) /* now the other components matter too */
+        return run->error->status;
+    return render(run, run->source, 0);
+}
+
+static enum gri_status run_png(struct run *run) {
+    struct gri_png_survey survey;
+    if (gri_picture_png_survey(run->source, &survey, run->error) != GRI_OK) return run->error->status;
+    if (survey.frames > 1)
+        return gri_fail(run->error, GRI_R_too_many_frames, "an animated PNG of %u frames; only still pictures are taken",
+                        survey.frames);
+    note_trailing(run->picture, run->source, survey.trailing_bytes);
+    return render(run, run->source, 0);
+}
+
+static enum gri_status run_by_type(struct run *run) {
+    if (run->type == GRI_PICTURE_JPEG) return run_jpeg(run);
+    return run->type == GRI_PICTURE_PNG ? run_png(run) : render(run, run->source, 0);
+}
+
+static enum gri_status codec_run(struct gri_codec *port, const struct gri_plan *plan, struct gri_slice source,
+                                 struct gri_picture *out, struct gri_error *error) {
+    const struct picture_codec *codec = codec_of(port);
+    memset(out, 0, sizeof *out);
+    gri_bytes_init(&out->output, 0);
+    struct run run = {.codec = codec, .plan = plan, .source = source, .picture = out, .error = error};
+    run.deadline_ms = gri_vips_now_ms() + codec->options.timeout_ms;
+    enum gri_status status = gri_picture_sniff(source, &run.type, error);
+    if (status == GRI_OK) status = run_by_type(&run);
+    if (status != GRI_OK) {
+        gri_bytes_clear(&out->output);
+        return status;
+    }
+    gri_copy(out->source_type, sizeof out->source_type, gri_picture_mime(run.type));
+    gri_copy(out->content_type, sizeof out->content_type, gri_picture_mime(plan->format->type));
+    return GRI_OK;
+}
+
+static const char *codec_version(struct gri_codec *port) {
+    return codec_of(port)->version;
+}
+
+struct gri_codec *gri_picture_codec_create(const struct gri_picture_codec_options *options) {
+    static const struct gri_codec_ops ops = {codec_compile, codec_plan_free, codec_run, codec_version};
+    struct picture_codec *codec = gri_calloc(1, sizeof *codec);
+    codec->port.ops = &ops;
+    codec->options = *options;
+    (void)gri_format(codec->version, sizeof codec->version, "libvips %d.%d.%d%s%s", vips_version(0), vips_version(1),
+                     vips_version(2), options->jpeg ? "; " : "", options->jpeg ? options->jpeg->version() : "");
+    return &codec->port;
+}
+
+void gri_picture_codec_destroy(struct gri_codec *codec) {
+    if (codec) free(codec_of(codec));
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encodes pictures as JPEG or PNG and reads them back. */
+#include "picture_output.h"
+
+#include "picture_decode.h"
+#include "vips_pixels.h"
+#include "vips_runtime.h"
+
+#include <string.h>
+
+enum lossless { LOSSLESS_AUTO, LOSSLESS_NEVER };
+
+struct jpeg_output {
+    int quality;
+    bool progressive;
+    int lossless;
+};
+
+struct png_output {
+    int compression;
+};
+
+static const char *const lossless_choices[] = {"auto", "never", NULL};
+
+static const struct gri_transform_param jpeg_params[] = {
+    {.name = "quality",
+     .help = "libjpeg's scale; not used where nothing is encoded again",
+     .type = GRI_PARAM_INT,
+     .offset = offsetof(struct jpeg_output, quality),
+     .standard = 75,
+     .minimum = 1,
+     .maximum = 100},
+    {.name = "progressive",
+     .help = "several scans, coarse to fine; slower to write, somewhat smaller",
+     .type = GRI_PARAM_BOOL,
+     .offset = offsetof(struct jpeg_output, progressive)},
+    {.name = "lossless",
+     .help = "auto: no re-encoding where the source is a JPEG and every step allows it; never: always decode and encode",
+     .type = GRI_PARAM_ENUM,
+     .offset = offsetof(struct jpeg_output, lossless),
+     .standard = LOSSLESS_AUTO,
+     .choices = lossless_choices},
+};
+
+static const struct gri_transform_param png_params[] = {
+    {.name = "compression",
+     .help = "zlib's level; 0 stores",
+     .type = GRI_PARAM_INT,
+     .offset = offsetof(struct png_output, compression),
+     .standard = 6,
+     .maximum = 9},
+};
+
+static int encode_jpeg(const void *params, VipsImage *image, void **data, size_t *len) {
+    const struct jpeg_output *jpeg = params;
+    return vips_jpegsave_buffer(image, data, len, "Q", jpeg->quality, "interlace", (gboolean)jpeg->progressive, "optimize_coding",
+                                TRUE, "strip", TRUE, NULL);
+}
+
+static bool jpeg_allows_compressed(const void *params, bool *progressive) {
+    const struct jpeg_output *jpeg = params;
+    *progressive = jpeg->progressive;
+    return jpeg->lossless == LOSSLESS_AUTO;
+}
+
+static int encode_png(const void *params, VipsImage *image, void **data, size_t *len) {
+    const struct png_output *png = params;
+    return vips_pngsave_buffer(image, data, len, "compression", png->compression, "strip", TRUE, NULL);
+}
+
+static const struct gri_output_format formats[] = {
+    {.name = "jpeg",
+     .summary = "8-bit JPEG, optimised Huffman tables, no metadata",
+     .type = GRI_PICTURE_JPEG,
+     .table = {jpeg_params, sizeof jpeg_params / sizeof jpeg_params[0], sizeof(struct jpeg_output)},
+     .encode = encode_jpeg,
+     .allows_compressed = jpeg_allows_compressed},
+    {.name = "png",
+     .summary = "8-bit PNG, no metadata",
+     .type = GRI_PICTURE_PNG,
+     .table = {png_params, sizeof png_params / sizeof png_params[0], sizeof(struct png_output)},
+     .encode = encode_png},
+};
+
+const struct gri_output_format *gri_output_find(const char *name) {
+    for (size_t i = 0; i < gri_output_count(); i++)
+        if (strcmp(formats[i].name, name) == 0) return &formats[i];
+    return NULL;
+}
+
+size_t gri_output_count(void) {
+    return sizeof formats / sizeof formats[0];
+}
+
+const struct gri_output_format *gri_output_at(size_t index) {
+    GRI_ASSERT(index < gri_output_count());
+    return &formats[index];
+}
+
+/* What was written must be a picture of the same size and bands, to the last pixel. */
+static enum gri_status read_back(const struct gri_output_format *format, struct gri_slice written, VipsImage *image,
+                                 int64_t deadline_ms, struct gri_error *error) {
+    struct gri_decode_limits limits = {.max_pixels = INT64_MAX, .deadline_ms = deadline_ms};
+    struct gri_decoded decoded = {0};
+    if (gri_picture_decode(written, format->type, 1, &limits, &decoded, error) != GRI_OK) {
+        if (error->reason == GRI_R_decode_timeout) return error->status;
+        char detail[200];
+        gri_copy(detail, sizeof detail, error->detail);
+        return gri_fail(error, GRI_R_transform, "output %s can't be read back: %s", format->name, detail);
+    }
+    bool same = vips_image_get_width(decoded.image) == vips_image_get_width(image) &&
+                vips_image_get_height(decoded.image) == vips_image_get_height(image) &&
+                vips_image_get_bands(decoded.image) == vips_image_get_bands(image);
+    g_object_unref(decoded.image);
+    return same ? GRI_OK
+                : gri_fail(error, GRI_R_transform, "output %s reads back with another size or other bands", format->name);
+}
+
+enum gri_status gri_output_encode(const struct gri_output_format *format, const void *params, VipsImage *image,
+                                  int64_t deadline_ms, size_t max, struct gri_bytes *out, struct gri_error *error) {
+    void *data = NULL;
+    size_t len = 0;
+    enum gri_status status = GRI_OK;
+    if (format->encode(params, image, &data, &len)) {
+        char text[200];
+        gri_vips_message(text, sizeof text);
+        status = gri_fail(error, GRI_R_transform, "output %s: %s", format->name, text);
+    } else if (len > max) {
+        status =
+            gri_fail(error, GRI_R_output_too_large, "the %s has %zu bytes, at most %zu can be stored", format->name, len, max);
+    } else {
+        status = read_back(format, (struct gri_slice){data, len}, image, deadline_ms, error);
+    }
+    if (status == GRI_OK) status = gri_bytes_append(out, data, len, error);
+    g_free(data);
+    return status;
+}

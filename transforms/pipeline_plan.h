@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A compiled pipeline: its steps with their parameters in place, and its output. Immutable once made; any thread. */
+#ifndef GRI_PIPELINE_PLAN_H
+#define GRI_PIPELINE_PLAN_H
+
+#include "picture_output.h"
+#include "transform_table.h"
+
+#include <grisaille/job.h>
+
+enum { GRI_STEPS_MAX = 16 };
+
+struct gri_plan_step {
+    const struct gri_transform *transform;
+    void *params; /* owned; never NULL */
+};
+
+struct gri_plan {
+    struct gri_plan_step steps[GRI_STEPS_MAX];
+    size_t step_count;
+    const struct gri_output_format *format;
+    void *output;     /* owned; never NULL: the format's parameters */
+    bool jpeg_luma;   /* a JPEG source may be done in the compressed domain */
+    bool progressive; /* … and how that is written */
+};
+
+/* Whether `name` is a pipeline's: [a-z0-9_-]+, shorter than GRI_NAME_MAX. */
+bool gri_pipeline_good_name(const char *name);
+
+/* From {"steps":[…],"output":{…}}, where defaults may be left out; `name` is for messages. Returns it owned. Reason config;
+ * the detail names pipeline, step and parameter. */
+enum gri_status gri_plan_create(const struct gri_transforms *transforms, const char *name, const struct gri_json *body,
+                                struct gri_plan **plan, struct gri_error *error) GRI_MUST_CHECK;
+void gri_plan_destroy(struct gri_plan *plan);
+
+/* {"output":…,"steps":…} with every default filled in: equal plans give equal bodies. Owned by the caller. */
+struct gri_json *gri_plan_body(const struct gri_plan *plan);
+
+#endif

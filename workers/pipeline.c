@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* THE STAGE TABLE: read this first. A job's way through the worker, and every branch of it, stands here; the stages are
+ * leaves in stage_*.c that begin some work and end with gri_pipeline_advance.
+ *
+ *   check ▶ own ▶ plan ▶ gate ▶ fetch ▶ verify ▶ lookup ▶ transform ▶ insert ▶ finish ▶ ack
+ *     │      │             ▲      │        │        │          │          │       ▲     ▲
+ *     │      │  held (<5 s)└──────┤        │        │          │          │       │     │
+ *     │      └── own image ───────┼────────┼─ known content ───┼──────────┼─ link ┤     │
+ *     │                           └────────┴── failed: retry.c decides ───┴───────┘     │
+ *     └── another run, or finished already ─────────────────────────────────────────────┘
+ *
+ * The order is the promise: nothing is linked that is not majority-stored, nothing is acked that the ledger does not know. */
+#include "pipeline.h"
+#include "hosts.h"
+#include "plans.h"
+#include "worker_state.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Only a redelivered job can have an image of its own. */
+static bool was_delivered_before(const struct gri_slot *slot) {
+    return slot->entry.deliveries > 1;
+}
+
+static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
+    [GRI_STAGE_FREE] = {GRI_STAGE_FREE, "free", NULL, NULL, NULL, "free", false, GRI_STAGE_FREE},
+    /* Does the ledger still want this run? */
+    [GRI_STAGE_CHECK] = {GRI_STAGE_CHECK, "check", gri_check_enter, NULL, NULL, "fetching", false, GRI_STAGE_OWN},
+    /* Redelivered: did an earlier delivery store its image already? */
+    [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, was_delivered_before, "fetching", false, GRI_STAGE_PLAN},
+    /* The compiled pipeline of the pinned version. */
+    [GRI_STAGE_PLAN] = {GRI_STAGE_PLAN, "plan", gri_plan_enter, gri_plan_eject, NULL, "fetching", false, GRI_STAGE_GATE},
+    /* Its turn at the host. */
+    [GRI_STAGE_GATE] = {GRI_STAGE_GATE, "gate", gri_gate_enter, gri_gate_eject, NULL, "fetching", false, GRI_STAGE_FETCH},
+    [GRI_STAGE_FETCH] = {GRI_STAGE_FETCH, "fetch", gri_fetch_enter, gri_fetch_eject, NULL, "fetching", true, GRI_STAGE_VERIFY},
+    /* SHA-256 of the source, on a CPU thread. */
+    [GRI_STAGE_VERIFY] = {GRI_STAGE_VERIFY, "verify", gri_verify_enter, gri_picture_eject, NULL, "transforming", true,
+                          GRI_STAGE_LOOKUP},
+    /* Are these bytes stored already? */
+    [GRI_STAGE_LOOKUP] = {GRI_STAGE_LOOKUP, "lookup", gri_lookup_enter, NULL, NULL, "transforming", false, GRI_STAGE_TRANSFORM},
+    /* Decode, transform, encode, base64, sums, read back, on a CPU thread. */
+    [GRI_STAGE_TRANSFORM] = {GRI_STAGE_TRANSFORM, "transform", gri_transform_enter, gri_picture_eject, NULL, "transforming", true,
+                             GRI_STAGE_INSERT},
+    [GRI_STAGE_INSERT] = {GRI_STAGE_INSERT, "insert", gri_insert_enter, NULL, NULL, "storing", false, GRI_STAGE_FINISH},
+    /* The ledger's record: done, waiting or dead. */
+    [GRI_STAGE_FINISH] = {GRI_STAGE_FINISH, "finish", gri_finish_enter, NULL, NULL, "storing", false, GRI_STAGE_ACK},
+    [GRI_STAGE_ACK] = {GRI_STAGE_ACK, "ack", gri_ack_enter, NULL, NULL, "storing", false, GRI_STAGE_FREE},
+};
+
+const struct gri_stage_row *gri_pipeline_stage(enum gri_stage stage) {
+    return &table[stage];
+}
+
+int64_t gri_pipeline_worked_ms(const struct gri_slot *slot) {
+    int64_t now = gri_now_ms(slot->worker->o.loop);
+    return slot->worked_ms + (table[slot->stage].timed ? now - slot->stage_since_ms : 0);
+}
+
+/* Leaves the present stage and begins `stage`, or the first after it that the job needs. */
+static void move_to(struct gri_slot *slot, enum gri_stage stage) {
+    struct gri_worker *worker = slot->worker;
+    gri_worker_metrics_left_stage(&worker->metrics, slot->stage, gri_now_ms(worker->o.loop) - slot->stage_since_ms);
+    slot->worked_ms = gri_pipeline_worked_ms(slot);
+    while (table[stage].needed != NULL && !table[stage].needed(slot))
+        stage = table[stage].next;
+    if (stage == GRI_STAGE_FREE) {
+        gri_slot_release(slot);
+        return;
+    }
+    slot->stage = stage;
+    slot->stage_since_ms = gri_now_ms(worker->o.loop);
+    table[stage].enter(slot);
+}
+
+void gri_pipeline_begin(struct gri_worker *worker, struct gri_job_entry *entry) {
+    struct gri_slot *slot = gri_slot_list_pop(&worker->free);
+    GRI_ASSERT(slot != NULL && slot->stage == GRI_STAGE_FREE);
+    slot->generation++;
+    slot->entry = *entry;
+    *entry = (struct gri_job_entry){0};
+    gri_url_host(slot->entry.job.url, slot->host);
+    slot->stage_since_ms = gri_now_ms(worker->o.loop);
+    move_to(slot, GRI_STAGE_CHECK);
+}
+
+/* What this try knew when it failed, completed with what the slot knows. */
+static void complete_attempt(struct gri_slot *slot) {
+    int64_t now = gri_now_ms(slot->worker->o.loop);
+    struct gri_attempt *attempt = &slot->attempt;
+    attempt->attempts = slot->record.attempts;
+    attempt->holds = slot->holds;
+    if (attempt->throttled && slot->limited_since_ms == 0) slot->limited_since_ms = now;
+    if (slot->record.limited_ms > 0)
+        attempt->limited_ms = slot->record.limited_ms + (now - slot->checked_ms);
+    else
+        attempt->limited_ms = slot->limited_since_ms > 0 ? now - slot->limited_since_ms : 0;
+}
+
+static void fail(struct gri_slot *slot) {
+    struct gri_worker *worker = slot->worker;
+    struct gri_verdict verdict;
+    complete_attempt(slot);
+    gri_retry_decide(&worker->o.retry, &slot->error, &slot->attempt, gri_random(worker->o.loop), &verdict);
+    switch (verdict.kind) {
+    case GRI_VERDICT_HOLD:
+        slot->holds++;
+        gri_slot_fetch_clear(slot);
+        move_to(slot, GRI_STAGE_GATE);
+        return;
+    case GRI_VERDICT_WAIT:
+    case GRI_VERDICT_DEAD:
+        gri_finish_verdict(slot, &verdict);
+        move_to(slot, GRI_STAGE_FINISH);
+        return;
+    case GRI_VERDICT_FATAL: {
+        struct gri_error error = slot->error;
+        gri_slot_release(slot); /* neither written down nor acked: another worker will have it */
+        gri_worker_fatal(worker, &error);
+        return;
+    }
+    }
+}
+
+void gri_pipeline_advance(struct gri_slot *slot, enum gri_outcome outcome) {
+    if (slot->lost) {
+        gri_slot_release(slot);
+        return;
+    }
+    switch (outcome) {
+    case GRI_OUTCOME_NEXT:
+        move_to(slot, table[slot->stage].next);
+        return;
+    case GRI_OUTCOME_STALE:
+        move_to(slot, GRI_STAGE_ACK);
+        return;
+    case GRI_OUTCOME_LINK:
+        move_to(slot, GRI_STAGE_FINISH);
+        return;
+    case GRI_OUTCOME_FAILED:
+        fail(slot);
+        return;
+    }
+}
+
+void gri_pipeline_lose(struct gri_slot *slot, const char *why) {
+    if (slot->lost || slot->stage == GRI_STAGE_FREE) return;
+    slot->lost = true;
+    gri_log(slot->worker->o.log, GRI_INFO, "job_lost", GRI_TEXT("why", why), GRI_TEXT("job", slot->entry.job.key),
+            GRI_TEXT("stage", table[slot->stage].name));
+    if (table[slot->stage].eject != NULL && table[slot->stage].eject(slot)) gri_slot_release(slot);
+}
+
+void gri_slot_fetch_clear(struct gri_slot *slot) {
+    if (slot->fetch_open) gri_fetch_clear(&slot->fetch);
+    slot->fetch_open = false;
+}
+
+void gri_slot_clear(struct gri_slot *slot) {
+    gri_slot_fetch_clear(slot);
+    gri_image_clear(&slot->image);
+    gri_job_clear(&slot->entry.job);
+}
+
+void gri_slot_release(struct gri_slot *slot) {
+    struct gri_worker *worker = slot->worker;
+    GRI_ASSERT(slot->stage != GRI_STAGE_FREE && slot->gate == NULL);
+    gri_plans_let_go(slot);
+    gri_slot_clear(slot);
+    uint64_t generation = slot->generation;
+    memset(slot, 0, sizeof *slot);
+    slot->worker = worker;
+    slot->generation = generation;
+    gri_slot_list_push(&worker->free, slot);
+    gri_worker_kick(worker);
+}

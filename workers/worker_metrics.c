@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker's series and what feeds them. */
+#include "worker_metrics.h"
+#include "pipeline.h"
+#include <string.h>
+
+static const double stage_bounds[] = {.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30};
+static const double end_bounds[] = {.1, .5, 1, 5, 15, 30, 60, 120, 300, 900, 3600};
+static const double size_bounds[] = {1024,   4096,    16384,   65536,   131072,  262144,
+                                     524288, 1048576, 2097152, 4194304, 8388608, 16777216};
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+static const char finished_help[] = "URLs finished, by outcome";
+
+static struct gri_histogram *stage(struct gri_metrics *registry, const char *labels) {
+    return gri_metrics_histogram(registry, "grisaille_stage_duration_seconds", "Time of one stage of one job", labels,
+                                 stage_bounds, COUNT_OF(stage_bounds));
+}
+
+static struct gri_gauge *slots(struct gri_metrics *registry, const char *labels) {
+    return gri_metrics_gauge(registry, "grisaille_slots", "Slots of this worker by what is done in them", labels);
+}
+
+static void count(struct gri_metrics *registry, const char *name, const char *help, const char *label, const char *value) {
+    char labels[128];
+    gri_counter_add(gri_metrics_counter(registry, name, help, gri_metrics_label(labels, sizeof labels, label, value)), 1);
+}
+
+static struct gri_counter *finished(struct gri_metrics *registry, const char *labels) {
+    return gri_metrics_counter(registry, "grisaille_urls_finished_total", finished_help, labels);
+}
+
+void gri_worker_metrics_init(struct gri_worker_metrics *m, struct gri_metrics *registry) {
+    *m = (struct gri_worker_metrics){.registry = registry};
+    m->stored = finished(registry, "outcome=\"stored\"");
+    m->duplicate_content = finished(registry, "outcome=\"duplicate_content\"");
+    m->dead = finished(registry, "outcome=\"dead\"");
+    m->fetch_bytes = gri_metrics_counter(registry, "grisaille_fetch_bytes_total", "Bytes of bodies fetched", "");
+    m->reclaims = gri_metrics_counter(registry, "grisaille_reclaims_total", "Entries taken over from a silent worker", "");
+    m->fenced = gri_metrics_counter(registry, "grisaille_fenced_total", "Entries that turned out to be another's", "");
+    m->missing =
+        gri_metrics_counter(registry, "grisaille_stream_entries_missing_total", "Pending entries whose body was gone", "");
+    m->reconnects = gri_metrics_counter(registry, "grisaille_redis_reconnects_total", "Connections to Redis after the first", "");
+    m->dns = stage(registry, "stage=\"dns\"");
+    m->fetch = stage(registry, "stage=\"fetch\"");
+    m->transform = stage(registry, "stage=\"transform\"");
+    m->encode = stage(registry, "stage=\"encode\"");
+    m->store = stage(registry, "stage=\"store\"");
+    m->ack = stage(registry, "stage=\"ack\"");
+    m->end_to_end = gri_metrics_histogram(registry, "grisaille_end_to_end_seconds", "From admission to done or dead", "",
+                                          end_bounds, COUNT_OF(end_bounds));
+    m->image_size = gri_metrics_histogram(registry, "grisaille_image_size_bytes", "Bytes of transformed images", "", size_bounds,
+                                          COUNT_OF(size_bounds));
+    m->free = slots(registry, "state=\"free\"");
+    m->fetching = slots(registry, "state=\"fetching\"");
+    m->transforming = slots(registry, "state=\"transforming\"");
+    m->storing = slots(registry, "state=\"storing\"");
+}
+
+void gri_worker_metrics_left_stage(struct gri_worker_metrics *m, enum gri_stage stage, int64_t ms) {
+    if (stage == GRI_STAGE_INSERT) gri_histogram_observe(m->store, (double)ms / 1000);
+    if (stage == GRI_STAGE_ACK) gri_histogram_observe(m->ack, (double)ms / 1000);
+}
+
+void gri_worker_metrics_fetched(struct gri_worker_metrics *m, const struct gri_fetch *fetch, const char *host_label) {
+    if (m->registry == NULL) return;
+    if (fetch->dns_seconds > 0) gri_histogram_observe(m->dns, fetch->dns_seconds); /* a kept connection asks nothing */
+    gri_histogram_observe(m->fetch, fetch->total_seconds);
+    gri_counter_add(m->fetch_bytes, (int64_t)fetch->body.len);
+    char code_class[8] = "none";
+    if (fetch->http_status >= 100 && fetch->http_status < 600)
+        gri_format(code_class, sizeof code_class, "%dxx", fetch->http_status / 100);
+    count(m->registry, "grisaille_fetch_responses_total", "Answers of hosts by class of status", "code_class", code_class);
+
+    char host[128], outcome[64], labels[200];
+    gri_metrics_label(host, sizeof host, "host", host_label[0] != '\0' ? host_label : "other");
+    gri_metrics_label(outcome, sizeof outcome, "outcome",
+                      fetch->op.status == GRI_OK ? "ok" : gri_reason_name(fetch->op.error.reason));
+    gri_format(labels, sizeof labels, "%s,%s", host, outcome);
+    gri_counter_add(gri_metrics_counter(m->registry, "grisaille_host_requests_total",
+                                        "Fetches by host (named by a rule) and outcome", labels),
+                    1);
+}
+
+void gri_worker_metrics_pictured(struct gri_worker_metrics *m, const struct gri_slot *slot) {
+    if (slot->cpu_status == GRI_OK) {
+        gri_histogram_observe(m->transform, slot->transform_seconds);
+        gri_histogram_observe(m->encode, slot->encode_seconds);
+        gri_histogram_observe(m->image_size, (double)slot->image.bytes);
+    } else if (strcmp(gri_reason_info(slot->error.reason)->group, "image") == 0) {
+        count(m->registry, "grisaille_images_rejected_total", "Sources that are no acceptable image", "reason",
+              gri_reason_name(slot->error.reason));
+    }
+}
+
+void gri_worker_metrics_finished(struct gri_worker_metrics *m, const struct gri_slot *slot, int64_t now_ms) {
+    const struct gri_finish *finish = &slot->finish;
+    if (finish->kind == GRI_FINISH_WAIT) {
+        count(m->registry, "grisaille_retries_total", "Jobs put back for another try", "reason",
+              gri_reason_name(finish->error.reason));
+        return;
+    }
+    if (finish->kind == GRI_FINISH_DEAD) {
+        gri_counter_add(m->dead, 1);
+        count(m->registry, "grisaille_dead_letters_total", "Jobs that will not be tried again", "reason",
+              gri_reason_name(finish->error.reason));
+    } else {
+        gri_counter_add(finish->made ? m->stored : m->duplicate_content, 1);
+    }
+    gri_histogram_observe(m->end_to_end, (double)(slot->record.age_ms + now_ms - slot->checked_ms) / 1000);
+}
+
+void gri_worker_metrics_store_error(struct gri_worker_metrics *m, const char *op, const struct gri_error *error) {
+    char kind[64], name[64], labels[160];
+    gri_metrics_label(name, sizeof name, "op", op);
+    gri_metrics_label(kind, sizeof kind, "kind", error->unknown ? "unknown" : gri_reason_name(error->reason));
+    gri_format(labels, sizeof labels, "%s,%s", name, kind);
+    gri_counter_add(gri_metrics_counter(m->registry, "grisaille_store_errors_total", "Requests to MongoDB that failed", labels),
+                    1);
+}
+
+void gri_worker_metrics_slots(struct gri_worker_metrics *m, const struct gri_slot *slots, size_t slot_count) {
+    size_t free = 0, fetching = 0, transforming = 0;
+    for (size_t i = 0; i < slot_count; i++) {
+        const char *state = gri_pipeline_stage(slots[i].stage)->gauge;
+        free += strcmp(state, "free") == 0;
+        fetching += strcmp(state, "fetching") == 0;
+        transforming += strcmp(state, "transforming") == 0;
+    }
+    gri_gauge_set(m->free, (double)free);
+    gri_gauge_set(m->fetching, (double)fetching);
+    gri_gauge_set(m->transforming, (double)transforming);
+    gri_gauge_set(m->storing, (double)(slot_count - free - fetching - transforming));
+}

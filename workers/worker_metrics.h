@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every series that the worker feeds (docs/metrics.md), found once. All calls are no-ops without a registry. */
+#ifndef GRISAILLE_WORKER_METRICS_H
+#define GRISAILLE_WORKER_METRICS_H
+
+#include "slot.h"
+
+struct gri_worker_metrics {
+    struct gri_metrics *registry;
+    struct gri_counter *stored, *duplicate_content, *dead, *fetch_bytes, *reclaims, *fenced, *missing, *reconnects;
+    struct gri_histogram *dns, *fetch, *transform, *encode, *store, *ack, *end_to_end, *image_size;
+    struct gri_gauge *free, *fetching, *transforming, *storing;
+};
+
+void gri_worker_metrics_init(struct gri_worker_metrics *metrics, struct gri_metrics *registry);
+void gri_worker_metrics_left_stage(struct gri_worker_metrics *metrics, enum gri_stage stage, int64_t ms);
+void gri_worker_metrics_fetched(struct gri_worker_metrics *metrics, const struct gri_fetch *fetch, const char *host_label);
+void gri_worker_metrics_pictured(struct gri_worker_metrics *metrics, const struct gri_slot *slot);
+void gri_worker_metrics_finished(struct gri_worker_metrics *metrics, const struct gri_slot *slot, int64_t now_ms);
+void gri_worker_metrics_store_error(struct gri_worker_metrics *metrics, const char *op, const struct gri_error *error);
+void gri_worker_metrics_slots(struct gri_worker_metrics *metrics, const struct gri_slot *slots, size_t count);
+
+#endif
