@@ -13,7 +13,7 @@ void gri_curl_options_init(struct gri_curl_options *options) {
                                          .timeout_ms = 30000,
                                          .slow_bytes = 1024,
                                          .slow_seconds = 10,
-                                         .max_bytes = 32 * 1024 * 1024,
+                                         .max_bytes = (size_t)32 * 1024 * 1024,
                                          .max_redirects = 5,
                                          .max_host_connections = 64,
                                          .max_connections = 512,
@@ -26,7 +26,6 @@ static struct gri_curl_slot *slot_take(struct gri_curl *fetcher) {
     struct gri_curl_slot *slot = fetcher->free;
     if (slot) {
         fetcher->free = slot->next;
-        fetcher->free_count--;
     } else {
         slot = gri_calloc(1, sizeof(*slot));
         slot->owner = fetcher;
@@ -51,13 +50,8 @@ static void slot_give_back(struct gri_curl_slot *slot) {
     *(slot->next ? &slot->next->previous : &fetcher->last) = slot->previous;
     slot->request = NULL;
     slot->previous = NULL;
-    if (fetcher->free_count >= fetcher->options.max_connections) {
-        slot_free(slot);
-        return;
-    }
     slot->next = fetcher->free;
     fetcher->free = slot;
-    fetcher->free_count++;
 }
 
 /* --- ends ----------------------------------------------------------------------------------------------------------- */
@@ -67,6 +61,7 @@ static void arm_deadline(struct gri_curl *fetcher);
 static void finish(struct gri_curl_slot *slot, CURLcode code) {
     struct gri_fetch *request = slot->request;
     if (slot->added) (void)curl_multi_remove_handle(slot->owner->multi, slot->easy);
+    GRI_ASSERT(request);
     memset(&request->op.error, 0, sizeof(request->op.error));
     request->op.status = gri_curl_outcome(slot, code, &request->op.error);
     slot->added = false;
@@ -213,6 +208,9 @@ static void closed_timer(uv_handle_t *handle) {
 
 static enum gri_status copy_options(struct gri_curl *fetcher, const struct gri_curl_options *options, struct gri_error *error) {
     fetcher->options = *options;
+    fetcher->options.allow_ranges = fetcher->options.connect_to = NULL; /* the caller's */
+    fetcher->options.allow_ports = NULL;
+    fetcher->options.user_agent = fetcher->options.ca_file = NULL;
     if (options->allow_port_count > CURL_PORTS_MAX)
         return gri_fail(error, GRI_R_config, "fetch.allow_ports: %zu ports are over the limit of %d", options->allow_port_count,
                         CURL_PORTS_MAX);

@@ -3,9 +3,11 @@
  *
  * Keep-alive and, over TLS, HTTP/2; redirects are followed only to http and https, ports 80, 443 or allowed, no credentials;
  * addresses are judged by curl_guard when a socket is opened and again before each request, on reused connections and after
- * redirects too. No proxy, netrc, cookies, Accept-Encoding. A connection that a server closed while idle costs no failure:
- * libcurl tries other ones, and at last the request is sent once more on a fresh connection.
- * Outcomes: 2xx with a body is GRI_OK; everything else has the reason that curl_outcome.c gives it.
+ * redirects too. Once one of a name's addresses was refused, the request is, whatever the others are (so an allowed localhost
+ * needs both 127.0.0.0/8 and ::1/128). No proxy, netrc, cookies, Accept-Encoding.
+ *
+ * A connection that a server closed while it idled costs no failure: libcurl tries other ones, and at last the request is sent
+ * once more on a fresh one. 2xx with a body is GRI_OK; everything else has the reason that curl_outcome.c gives it.
  * Threads: create, use and destroy on the loop's thread. */
 #ifndef GRISAILLE_CURL_FETCHER_H
 #define GRISAILLE_CURL_FETCHER_H

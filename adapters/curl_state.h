@@ -46,12 +46,11 @@ struct gri_curl {
     uv_timer_t ending_timer;            /* runs `done` of the ending ones */
     int handles;                        /* of libuv's that are not closed yet; the fetcher is freed with the last */
     struct gri_curl_slot *first, *last; /* active, by deadline */
-    struct gri_curl_slot *free;
-    int free_count;
+    struct gri_curl_slot *free;         /* as many as ever were active at once */
     struct gri_guard guard;
     int ports[CURL_PORTS_MAX];
     size_t port_count;
-    struct gri_curl_options options; /* its pointers are not kept but for the two below */
+    struct gri_curl_options options; /* without its pointers, which are the caller's */
     char *user_agent, *ca_file;
     struct curl_slist *connect_to;
     struct gri_log *log;

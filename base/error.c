@@ -11,7 +11,7 @@
 #define PERMANENT GRI_PERMANENT
 #define FATAL GRI_FATAL
 static const struct gri_reason_info REASONS[GRI_REASON_COUNT] = {
-#define GRI_REASON(name, class, group, http, help) {.name = #name, .group = #group, .help = help, .status = class, .http = http},
+#define GRI_REASON(name, class, group, http, help) {#name, #group, help, class, http},
 #include <grisaille/reasons.def>
 #undef GRI_REASON
 };

@@ -9,7 +9,7 @@ static bool continues(uint8_t byte, uint8_t low, uint8_t high) {
 size_t gri_utf8_length(const uint8_t *text, size_t len) {
     if (len == 0) return 0;
     uint8_t lead = text[0];
-    if (lead < 0x80) return 1;
+    if (lead < 0x80) return lead != 0; /* C readers of the text would stop at a NUL */
     if (lead < 0xc2 || lead > 0xf4) return 0;
     size_t need = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     if (len < need) return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UTF-8: well-formedness, as Unicode's table 3-7 defines it (no overlong forms, no surrogates, at most U+10FFFF).
+/* UTF-8: well-formedness, as Unicode's table 3-7 defines it (no overlong forms, no surrogates, at most U+10FFFF), and no NUL,
+ * at which C readers of the text would stop.
  * Pure functions, any thread. */
 #ifndef GRISAILLE_BASE_UTF8_H
 #define GRISAILLE_BASE_UTF8_H

@@ -73,12 +73,14 @@ bool gri_admission_is_idle(const struct gri_admission *admission) {
     return true;
 }
 
-static bool is_alone(const struct gri_held *held) { return held->entry.deliveries >= GRI_DELIVERIES_ALONE; }
+static bool is_alone(const struct gri_held *held) {
+    return held->entry.deliveries >= GRI_DELIVERIES_ALONE;
+}
 
 /* Takes what this run will handle off the queue; false when nothing waits. */
 static bool take_entries(struct gri_run *run) {
     struct gri_hand *hand = &run->scheduler->hand;
-    struct gri_queue *queue = run->bare ? &hand->bare : &hand->chunks;
+    struct gri_waiting *queue = run->bare ? &hand->bare : &hand->chunks;
     size_t most = run->bare ? run->scheduler->options.batch : 1;
     run->entry_count = 0;
     run->alone = false;
@@ -102,8 +104,10 @@ static void run_begin(struct gri_run *run) {
     gri_pacer_reset(&run->retry);
     run->reserved = run->bare ? (int64_t)run->entry_count : GRI_CHUNK_LINES;
     run->scheduler->window.reserved += run->reserved;
-    if (run->bare) gri_bare_start(run);
-    else gri_chunk_start(run);
+    if (run->bare)
+        gri_bare_start(run);
+    else
+        gri_chunk_start(run);
 }
 
 /* A drain finishes what was read even where the window is full: the ledger keeps it, a sweeper dispatches it. */
@@ -111,7 +115,7 @@ void gri_admission_pump(struct gri_scheduler *s) {
     size_t count = s->admission.run_count, start = s->admission.turn;
     for (size_t i = 0; i < count; i++) {
         struct gri_run *run = &s->admission.runs[(start + i) % count];
-        struct gri_queue *queue = run->bare ? &s->hand.bare : &s->hand.chunks;
+        struct gri_waiting *queue = run->bare ? &s->hand.bare : &s->hand.chunks;
         if (run->busy || !gri_hand_peek(&s->hand, queue)) continue;
         if (!s->draining && !gri_window_has_room(&s->window)) return;
         if (!take_entries(run)) continue;
@@ -201,7 +205,8 @@ void gri_run_fail_line(struct gri_run *run, int64_t line, struct gri_slice text,
     run->invalid++;
 }
 
-/* --- admit and dispatch -------------------------------------------------------------------------------------------------------- */
+/* --- admit and dispatch --------------------------------------------------------------------------------------------------------
+ */
 
 /* The ledger refuses this line for good, and nothing else stands in the call. */
 static void poison(struct gri_run *run, const struct gri_error *error) {
@@ -250,8 +255,10 @@ void gri_run_admit(void *arg) {
     }
     if (run->admit_next == run->admit_count) {
         gri_run_clear_batch(run);
-        if (run->bare) gri_bare_admitted(run);
-        else gri_chunk_admitted(run);
+        if (run->bare)
+            gri_bare_admitted(run);
+        else
+            gri_chunk_admitted(run);
         return;
     }
     run->admit = (struct gri_ledger_admit){
@@ -266,7 +273,8 @@ void gri_run_admit(void *arg) {
     s->options.ledger->ops->admit(s->options.ledger, &run->admit);
 }
 
-/* --- ack ------------------------------------------------------------------------------------------------------------------------- */
+/* --- ack
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
 static void count_run(const struct gri_run *run) {
     struct gri_gauges *gauges = &run->scheduler->gauges;

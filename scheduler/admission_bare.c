@@ -28,9 +28,12 @@ static void judge_entry(struct gri_run *run, size_t index) {
     char pinned[GRI_PIPELINE_MAX];
     gri_copy(pinned, sizeof pinned, pipeline);
     gri_ruleset_judge(s->admission.bare_rules, text, verdict);
-    if (verdict->kind == GRI_LINE_URL) gri_run_add(run, pinned, verdict->is_volatile ? entry->id : NULL, line, text);
-    else if (verdict->kind == GRI_LINE_BAD) gri_run_fail_line(run, line, text, verdict->reason, verdict->rule);
-    else gri_run_fail_line(run, line, text, GRI_R_no_scheme, "an entry without a URL");
+    if (verdict->kind == GRI_LINE_URL)
+        gri_run_add(run, pinned, verdict->is_volatile ? entry->id : NULL, line, text);
+    else if (verdict->kind == GRI_LINE_BAD)
+        gri_run_fail_line(run, line, text, verdict->reason, verdict->rule);
+    else
+        gri_run_fail_line(run, line, text, GRI_R_no_scheme, "an entry without a URL");
 }
 
 void gri_bare_start(struct gri_run *run) {
@@ -39,9 +42,12 @@ void gri_bare_start(struct gri_run *run) {
     gri_run_admit(run);
 }
 
-void gri_bare_admitted(struct gri_run *run) { report(run); }
+void gri_bare_admitted(struct gri_run *run) {
+    report(run);
+}
 
-/* --- the bad ones: poison into the quarantine one by one, then an event for each other ---------------------------------------- */
+/* --- the bad ones: poison into the quarantine one by one, then an event for each other ----------------------------------------
+ */
 
 static void quarantine_landed(struct gri_op *op) {
     struct gri_run *run = gri_container_of(op, struct gri_run, quarantine.op);
@@ -64,10 +70,8 @@ static void report(void *arg) {
         return;
     }
     const struct gri_line_error *error = &run->errors[run->error_next];
-    run->quarantine = (struct gri_ledger_quarantine){.entry_id = run->entries[error->line]->entry.id,
-                                                     .text = error->text,
-                                                     .reason = error->reason,
-                                                     .detail = error->detail};
+    run->quarantine = (struct gri_ledger_quarantine){
+        .entry_id = run->entries[error->line]->entry.id, .text = error->text, .reason = error->reason, .detail = error->detail};
     gri_scheduler_submit(run->scheduler, &run->quarantine.op, quarantine_landed);
     ledger->ops->quarantine(ledger, &run->quarantine);
 }

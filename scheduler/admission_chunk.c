@@ -12,9 +12,13 @@ static void judge(void *run);
 static void reject(void *run);
 static void mark_done(void *run);
 
-static struct gri_ledger *ledger_of(const struct gri_run *run) { return run->scheduler->options.ledger; }
+static struct gri_ledger *ledger_of(const struct gri_run *run) {
+    return run->scheduler->options.ledger;
+}
 
-void gri_chunk_start(struct gri_run *run) { read_chunk(run); }
+void gri_chunk_start(struct gri_run *run) {
+    read_chunk(run);
+}
 
 /* --- what is needed to judge ------------------------------------------------------------------------------------------------ */
 
@@ -41,8 +45,10 @@ static void chunk_landed(struct gri_op *op) {
     gri_lines_init(&run->lines, gri_bytes_slice(&run->chunk.text), chunk->first_line, chunk->continued);
     /* a second life for dead URLs goes over the catalog's own lines too */
     bool all = chunk->retry_dead && !stopped && !run->give_up_one;
-    if (all || chunk->lines <= 0) judge(run);
-    else read_accounted(run);
+    if (all || chunk->lines <= 0)
+        judge(run);
+    else
+        read_accounted(run);
 }
 
 static void read_chunk(void *arg) {
@@ -68,9 +74,8 @@ static void accounted_landed(struct gri_op *op) {
 
 static void read_accounted(void *arg) {
     struct gri_run *run = arg;
-    run->accounted = (struct gri_ledger_accounted){.catalog = run->chunk.catalog,
-                                                   .first = run->chunk.first_line,
-                                                   .last = run->chunk.first_line + run->chunk.lines - 1};
+    run->accounted = (struct gri_ledger_accounted){
+        .catalog = run->chunk.catalog, .first = run->chunk.first_line, .last = run->chunk.first_line + run->chunk.lines - 1};
     gri_scheduler_submit(run->scheduler, &run->accounted.op, accounted_landed);
     ledger_of(run)->ops->accounted(ledger_of(run), &run->accounted);
 }
@@ -88,7 +93,8 @@ static void rules_landed(struct gri_op *op) {
     gri_pacer_reset(&run->retry);
     if (ok && gri_ruleset_compile(gri_bytes_slice(&run->definition.body), &rules, &error) == GRI_OK)
         gri_ruleset_cache_put(&run->scheduler->admission.rulesets, run->chunk.rules, rules);
-    else refuse_rest(run, error.reason, error.detail);
+    else
+        refuse_rest(run, error.reason, error.detail);
     gri_bytes_clear(&run->definition.body);
     judge(run);
 }
@@ -102,7 +108,8 @@ static void read_rules(void *arg) {
     ledger_of(run)->ops->definition(ledger_of(run), &run->definition);
 }
 
-/* --- judging -------------------------------------------------------------------------------------------------------------------- */
+/* --- judging
+ * -------------------------------------------------------------------------------------------------------------------- */
 
 /* Has the line a record already? Both rise. */
 static bool is_accounted(struct gri_run *run, int64_t number) {
@@ -165,12 +172,16 @@ static void judge(void *arg) {
 
 void gri_chunk_admitted(struct gri_run *run) {
     size_t full = run->alone ? 1 : run->scheduler->options.batch;
-    if (run->error_count >= full || (run->judged_all && run->error_count > 0)) reject(run);
-    else if (run->judged_all) mark_done(run);
-    else judge(run);
+    if (run->error_count >= full || (run->judged_all && run->error_count > 0))
+        reject(run);
+    else if (run->judged_all)
+        mark_done(run);
+    else
+        judge(run);
 }
 
-/* --- the end ---------------------------------------------------------------------------------------------------------------------- */
+/* --- the end
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 static void reject_landed(struct gri_op *op) {
     struct gri_run *run = gri_container_of(op, struct gri_run, reject.op);

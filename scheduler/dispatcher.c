@@ -74,6 +74,10 @@ static void poll_due(void *arg) {
     s->options.ledger->ops->due(s->options.ledger, &dispatcher->request);
 }
 
-void gri_dispatcher_start(struct gri_dispatcher *dispatcher) { pause_for(dispatcher, PAUSE_LEAST_MS); }
+void gri_dispatcher_start(struct gri_dispatcher *dispatcher) {
+    pause_for(dispatcher, PAUSE_LEAST_MS);
+}
 
-void gri_dispatcher_drain(struct gri_dispatcher *dispatcher) { gri_pacer_stop(&dispatcher->timer); }
+void gri_dispatcher_drain(struct gri_dispatcher *dispatcher) {
+    gri_pacer_stop(&dispatcher->timer);
+}

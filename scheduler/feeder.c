@@ -59,7 +59,8 @@ static bool may_go_on(const struct gri_feeder *feeder) {
     return !feeder->scheduler->draining && feeder->scheduler->up && gri_lease_is_held(&feeder->lease);
 }
 
-/* --- plan --------------------------------------------------------------------------------------------------------------------- */
+/* --- plan ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_stopped(const struct gri_feed_catalog *catalog) {
     return catalog->state == GRI_CATALOG_CANCELLED || catalog->state == GRI_CATALOG_DELETING;
@@ -122,7 +123,8 @@ static void plan(struct gri_feeder *feeder) {
     take_turn(feeder);
 }
 
-/* --- feed and present ------------------------------------------------------------------------------------------------------------ */
+/* --- feed and present
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void apply_present(struct gri_feeder *feeder) {
     size_t at = 0;
@@ -148,8 +150,10 @@ static void present_landed(struct gri_op *op) {
         return;
     }
     apply_present(feeder);
-    if (may_go_on(feeder)) plan(feeder);
-    else end_round(feeder);
+    if (may_go_on(feeder))
+        plan(feeder);
+    else
+        end_round(feeder);
 }
 
 static void ask_present(struct gri_feeder *feeder) {
@@ -183,8 +187,10 @@ static void feed_landed(struct gri_op *op) {
     }
     gri_pacer_reset(&feeder->timer);
     GRI_ASSERT(feeder->feed.count <= GRI_FEED_CATALOGS);
-    if (may_go_on(feeder)) ask_present(feeder);
-    else end_round(feeder);
+    if (may_go_on(feeder))
+        ask_present(feeder);
+    else
+        end_round(feeder);
 }
 
 static void begin_round(void *arg) {
@@ -203,14 +209,17 @@ static void begin_round(void *arg) {
     s->options.ledger->ops->feed(s->options.ledger, &feeder->feed);
 }
 
-/* --- announce and settle ------------------------------------------------------------------------------------------------------------ */
+/* --- announce and settle
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void announced_landed(struct gri_op *op) {
     struct gri_feeder *feeder = gri_container_of(op, struct gri_feeder, announced.op);
     if (!gri_scheduler_landed(feeder->scheduler, op)) {
         /* tried in place: another round would not know these ids and announce the chunks once more */
-        if (may_go_on(feeder)) gri_pacer_retry(&feeder->timer, write_announced, "announced_failed", &op->error);
-        else end_round(feeder);
+        if (may_go_on(feeder))
+            gri_pacer_retry(&feeder->timer, write_announced, "announced_failed", &op->error);
+        else
+            end_round(feeder);
         return;
     }
     gri_pacer_reset(&feeder->timer);
@@ -236,8 +245,10 @@ static void write_announced(void *arg) {
 
 static void announce_landed(struct gri_op *op) {
     struct gri_feeder *feeder = gri_container_of(op, struct gri_feeder, announce.op);
-    if (gri_scheduler_landed(feeder->scheduler, op)) write_announced(feeder);
-    else fail_round(feeder, "announce_failed", &op->error);
+    if (gri_scheduler_landed(feeder->scheduler, op))
+        write_announced(feeder);
+    else
+        fail_round(feeder, "announce_failed", &op->error);
 }
 
 static void announce(struct gri_feeder *feeder) {
@@ -291,7 +302,8 @@ static void take_turn(struct gri_feeder *feeder) {
     end_round(feeder);
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * -------------------------------------------------------------------------------------------------------------------------- */
 
 void gri_feeder_start(struct gri_feeder *feeder) {
     gri_lease_start(&feeder->lease);

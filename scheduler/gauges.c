@@ -18,7 +18,8 @@ static void find_counters(struct gri_gauges *gauges, struct gri_metrics *m) {
     gauges->ingested_stream = gri_metrics_counter(m, ingested, ingested_help, "source=\"stream\"");
     gauges->duplicate = gri_metrics_counter(m, finished, finished_help, "outcome=\"duplicate\"");
     gauges->invalid = gri_metrics_counter(m, finished, finished_help, "outcome=\"invalid\"");
-    gauges->swept = gri_metrics_counter(m, "grisaille_swept_total", "Queued jobs that the sweeper put into the window again.", "");
+    gauges->swept =
+        gri_metrics_counter(m, "grisaille_swept_total", "Queued jobs that the sweeper put into the window again.", "");
     gauges->reclaims = gri_metrics_counter(m, "grisaille_reclaims_total", "Entries taken over from another consumer.", "");
     gauges->fenced = gri_metrics_counter(m, "grisaille_fenced_total", "Entries that were another consumer's by now.", "");
     gauges->missing =
@@ -37,8 +38,8 @@ void gri_gauges_init(struct gri_gauges *gauges, struct gri_scheduler *scheduler)
     gauges->jobs_lag = stream_gauge(m, lag, lag_help, "jobs");
     gauges->urls_pending = stream_gauge(m, pending, pending_help, "urls");
     gauges->jobs_pending = stream_gauge(m, pending, pending_help, "jobs");
-    gauges->oldest =
-        gri_metrics_gauge(m, "grisaille_oldest_pending_age_seconds", "Time since the longest idle pending entry was heard of.", "");
+    gauges->oldest = gri_metrics_gauge(m, "grisaille_oldest_pending_age_seconds",
+                                       "Time since the longest idle pending entry was heard of.", "");
     gauges->waiting = gri_metrics_gauge(m, "grisaille_waiting", "URLs that wait for their next try.", "");
     gauges->window = gri_metrics_gauge(m, "grisaille_window_used_ratio", "Jobs inflight over dispatch.window.", "");
 }
@@ -113,7 +114,9 @@ static void ask_ledger(void *arg) {
     s->options.ledger->ops->gauges(s->options.ledger, &gauges->ledger);
 }
 
-void gri_gauges_start(struct gri_gauges *gauges) { gri_pacer_after(&gauges->ledger_timer, ask_ledger, 0); }
+void gri_gauges_start(struct gri_gauges *gauges) {
+    gri_pacer_after(&gauges->ledger_timer, ask_ledger, 0);
+}
 
 void gri_gauges_connected(struct gri_gauges *gauges) {
     gri_pacer_reset(&gauges->stats_timer);

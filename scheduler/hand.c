@@ -30,7 +30,9 @@ void gri_hand_clear(struct gri_hand *hand) {
 
 /* --- the list and the queues ------------------------------------------------------------------------------------------- */
 
-size_t gri_hand_room(const struct gri_hand *hand) { return hand->count < hand->cap ? hand->cap - hand->count : 0; }
+size_t gri_hand_room(const struct gri_hand *hand) {
+    return hand->count < hand->cap ? hand->cap - hand->count : 0;
+}
 
 /* FNV-1a: spares the look-up most of its string comparisons. */
 static uint64_t hash_of(const char *id) {
@@ -48,9 +50,11 @@ static bool is_in_hand(const struct gri_hand *hand, const char *id) {
     return false;
 }
 
-static void enqueue(struct gri_queue *queue, struct gri_held *held) {
-    if (queue->last) queue->last->next_waiting = held;
-    else queue->first = held;
+static void enqueue(struct gri_waiting *queue, struct gri_held *held) {
+    if (queue->last)
+        queue->last->next_waiting = held;
+    else
+        queue->first = held;
     queue->last = held;
     queue->count++;
 }
@@ -62,8 +66,10 @@ static void append(struct gri_hand *hand, struct gri_url_entry *entry) {
     held->serial = ++hand->serial;
     held->hash = hash_of(held->entry.id);
     held->prev = hand->last;
-    if (hand->last) hand->last->next = held;
-    else hand->first = held;
+    if (hand->last)
+        hand->last->next = held;
+    else
+        hand->first = held;
     hand->last = held;
     hand->count++;
     enqueue(held->entry.catalog[0] ? &hand->chunks : &hand->bare, held);
@@ -76,16 +82,20 @@ void gri_hand_take(struct gri_hand *hand, struct gri_url_entry *entries, size_t 
 }
 
 void gri_hand_drop(struct gri_hand *hand, struct gri_held *held) {
-    if (held->prev) held->prev->next = held->next;
-    else hand->first = held->next;
-    if (held->next) held->next->prev = held->prev;
-    else hand->last = held->prev;
+    if (held->prev)
+        held->prev->next = held->next;
+    else
+        hand->first = held->next;
+    if (held->next)
+        held->next->prev = held->prev;
+    else
+        hand->last = held->prev;
     hand->count--;
     free(held->entry.url);
     free(held);
 }
 
-static struct gri_held *unlink_first(struct gri_queue *queue) {
+static struct gri_held *unlink_first(struct gri_waiting *queue) {
     struct gri_held *held = queue->first;
     queue->first = held->next_waiting;
     if (!queue->first) queue->last = NULL;
@@ -94,13 +104,13 @@ static struct gri_held *unlink_first(struct gri_queue *queue) {
     return held;
 }
 
-struct gri_held *gri_hand_peek(struct gri_hand *hand, struct gri_queue *queue) {
+struct gri_held *gri_hand_peek(struct gri_hand *hand, struct gri_waiting *queue) {
     while (queue->first && queue->first->fenced)
         gri_hand_drop(hand, unlink_first(queue));
     return queue->first;
 }
 
-struct gri_held *gri_hand_pop(struct gri_hand *hand, struct gri_queue *queue) {
+struct gri_held *gri_hand_pop(struct gri_hand *hand, struct gri_waiting *queue) {
     return gri_hand_peek(hand, queue) ? unlink_first(queue) : NULL;
 }
 
@@ -178,8 +188,11 @@ static void reclaimed(struct gri_op *op) {
     size_t count = hand->reclaim.count;
     gri_counter_add(s->gauges.reclaims, (int64_t)count);
     gri_counter_add(s->gauges.missing, (int64_t)hand->reclaim.missing);
-    if (count > 0) gri_log(s->log, GRI_INFO, "entries_reclaimed", GRI_NUM("count", count), GRI_TEXT("first", hand->reclaim.urls[0].id));
+    if (count > 0)
+        gri_log(s->log, GRI_INFO, "entries_reclaimed", GRI_NUM("count", count), GRI_TEXT("first", hand->reclaim.urls[0].id));
     if (hand->reclaim.missing > 0) gri_log(s->log, GRI_ERROR, "entries_missing", GRI_NUM("count", hand->reclaim.missing));
+    for (size_t i = 0; i < count; i++)
+        gri_journal_reclaimed(&s->journal, &hand->reclaim.urls[i]);
     gri_hand_take(hand, hand->reclaim.urls, count);
     hand->reclaim.urls = NULL;
     gri_pacer_after(&hand->reclaim_timer, reclaim, s->options.heartbeat_ms);
@@ -212,6 +225,8 @@ void gri_hand_start(struct gri_hand *hand) {
 /* After an outage everybody's entries look idle: first all say that they live, and for one lease nobody takes any. */
 void gri_hand_connected(struct gri_hand *hand) {
     hand->reclaim_from_ms = gri_now_ms(hand->scheduler->loop) + hand->scheduler->options.lease_ms;
-    if (hand->heartbeat_out) hand->heartbeat_again = true;
-    else beat(hand);
+    if (hand->heartbeat_out)
+        hand->heartbeat_again = true;
+    else
+        beat(hand);
 }

@@ -26,7 +26,9 @@ void gri_outbox_add(struct gri_outbox *outbox, const struct gri_job *job, int64_
     outbox->count++;
 }
 
-void gri_outbox_reset(struct gri_outbox *outbox) { outbox->count = 0; }
+void gri_outbox_reset(struct gri_outbox *outbox) {
+    outbox->count = 0;
+}
 
 static void finish(struct gri_outbox *outbox) {
     gri_pacer_reset(&outbox->retry);
@@ -42,8 +44,10 @@ static bool may_wait(const struct gri_outbox *outbox) {
 static void keep_rest(struct gri_outbox *outbox) {
     size_t kept = 0;
     for (size_t i = 0; i < outbox->count; i++) {
-        if (outbox->results[i] == GRI_WINDOW_FULL) outbox->jobs[kept++] = outbox->jobs[i];
-        else if (outbox->results[i] == GRI_DISPATCHED) outbox->dispatched++;
+        if (outbox->results[i] == GRI_WINDOW_FULL)
+            outbox->jobs[kept++] = outbox->jobs[i];
+        else if (outbox->results[i] == GRI_DISPATCHED)
+            outbox->dispatched++;
     }
     outbox->count = kept;
 }
@@ -55,8 +59,10 @@ static void sent(struct gri_op *op) {
     struct gri_scheduler *s = outbox->scheduler;
     if (!gri_scheduler_landed(s, op)) {
         /* repairs are found again by the next sweep or poll; what an entry waits for is tried until the stream is back */
-        if (outbox->repair && s->draining) finish(outbox);
-        else gri_pacer_retry(&outbox->retry, send, "dispatch_failed", &op->error);
+        if (outbox->repair && s->draining)
+            finish(outbox);
+        else
+            gri_pacer_retry(&outbox->retry, send, "dispatch_failed", &op->error);
         return;
     }
     gri_pacer_reset(&outbox->retry);
@@ -64,8 +70,10 @@ static void sent(struct gri_op *op) {
     size_t before = outbox->dispatched;
     keep_rest(outbox);
     gri_window_count(&s->window, outbox->repair, outbox->dispatched - before);
-    if (outbox->count > 0 && may_wait(outbox)) gri_pacer_after(&outbox->retry, send, GRI_ROOM_POLL_MS);
-    else finish(outbox);
+    if (outbox->count > 0 && may_wait(outbox))
+        gri_pacer_after(&outbox->retry, send, GRI_ROOM_POLL_MS);
+    else
+        finish(outbox);
 }
 
 static void send(void *arg) {
@@ -87,6 +95,8 @@ void gri_outbox_send(struct gri_outbox *outbox, int64_t hold_ms, void (*done)(vo
     outbox->dispatched = 0;
     outbox->sweep_rest = hold_ms > 0;
     outbox->hold_until_ms = gri_now_ms(outbox->scheduler->loop) + hold_ms;
-    if (outbox->count == 0) done(arg);
-    else send(outbox);
+    if (outbox->count == 0)
+        done(arg);
+    else
+        send(outbox);
 }

@@ -34,12 +34,14 @@ void gri_pacer_retry(struct gri_pacer *pacer, void (*again)(void *arg), const ch
     int64_t pause = next_pause(pacer);
     pacer->failures++;
     enum gri_level level = pacer->failures < LOUD_FAILURES ? GRI_INFO : GRI_WARN;
-    gri_log(pacer->scheduler->log, level, what, GRI_TEXT("reason", gri_reason_name(error->reason)), GRI_TEXT("detail", error->detail),
-            GRI_NUM("failures", pacer->failures), GRI_NUM("retry_ms", pause));
+    gri_log(pacer->scheduler->log, level, what, GRI_TEXT("reason", gri_reason_name(error->reason)),
+            GRI_TEXT("detail", error->detail), GRI_NUM("failures", pacer->failures), GRI_NUM("retry_ms", pause));
     gri_pacer_after(pacer, again, pause);
 }
 
-void gri_pacer_reset(struct gri_pacer *pacer) { pacer->failures = 0; }
+void gri_pacer_reset(struct gri_pacer *pacer) {
+    pacer->failures = 0;
+}
 
 void gri_pacer_stop(struct gri_pacer *pacer) {
     if (pacer->timer) gri_timer_stop(pacer->scheduler->loop, pacer->timer);

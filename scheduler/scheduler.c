@@ -20,7 +20,8 @@ void gri_scheduler_options_init(struct gri_scheduler_options *options) {
                                               .lost_ms = 600000};
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------------------------------------------------------
+ */
 
 void gri_scheduler_submit(struct gri_scheduler *s, struct gri_op *op, void (*done)(struct gri_op *op)) {
     op->done = done;
@@ -40,9 +41,12 @@ void gri_scheduler_poke(struct gri_scheduler *s) {
     if (s->window.wanted && s->up && !s->draining) gri_gauges_hurry(&s->gauges);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------------------------------------------
+ */
 
-static void read_again(void *arg) { gri_scheduler_poke(arg); }
+static void read_again(void *arg) {
+    gri_scheduler_poke(arg);
+}
 
 /* A chunk is a thousand times a bare URL: as soon as one comes, only as many are read as there are slots, so that the other
  * schedulers get theirs. */
@@ -50,8 +54,10 @@ static void size_next_read(struct gri_scheduler *s) {
     bool chunks = false;
     for (size_t i = 0; i < s->read.count; i++)
         chunks = chunks || s->read.urls[i].catalog[0];
-    if (chunks) s->read_size = s->options.chunk_slots;
-    else if (s->read.count == s->read.max) s->read_size *= 2;
+    if (chunks)
+        s->read_size = s->options.chunk_slots;
+    else if (s->read.count == s->read.max)
+        s->read_size *= 2;
     if (s->read_size > s->options.batch) s->read_size = s->options.batch;
 }
 
@@ -83,7 +89,8 @@ static void read_more(struct gri_scheduler *s) {
     s->options.stream->ops->read(s->options.stream, &s->read);
 }
 
-/* --- the connection ------------------------------------------------------------------------------------------------------------ */
+/* --- the connection ------------------------------------------------------------------------------------------------------------
+ */
 
 static void stream_changed(void *arg, enum gri_stream_state state) {
     struct gri_scheduler *s = arg;
@@ -102,7 +109,8 @@ static void stream_changed(void *arg, enum gri_stream_state state) {
     gri_scheduler_poke(s);
 }
 
-/* --- drain --------------------------------------------------------------------------------------------------------------------- */
+/* --- drain ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static void stop_timers(struct gri_scheduler *s) {
     gri_timer_stop(s->loop, s->ticker);
@@ -111,6 +119,7 @@ static void stop_timers(struct gri_scheduler *s) {
     gri_pacer_stop(&s->hand.reclaim_timer);
     gri_pacer_stop(&s->read_retry);
     gri_gauges_stop(&s->gauges);
+    gri_journal_stop(&s->journal);
 }
 
 static void leave_landed(struct gri_op *op) {
@@ -158,7 +167,8 @@ void gri_scheduler_drain(struct gri_scheduler *s, void (*drained)(void *arg), vo
     s->ticker = gri_timer_start(s->loop, 0, tick, s);
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------------------------------
+ */
 
 enum gri_status gri_scheduler_reload_rules(struct gri_scheduler *s, struct gri_slice rules, struct gri_error *error) {
     struct gri_ruleset *compiled = NULL;
@@ -195,6 +205,7 @@ enum gri_status gri_scheduler_create(const struct gri_scheduler_options *options
     s->tick_ms = gri_now_ms(s->loop);
     gri_pacer_init(&s->read_retry, s, s);
     gri_gauges_init(&s->gauges, s);
+    gri_journal_init(&s->journal, s);
     gri_hand_init(&s->hand, s);
     gri_admission_init(&s->admission, s);
     s->admission.bare_rules = rules;
@@ -234,7 +245,9 @@ void gri_scheduler_destroy(struct gri_scheduler *s) {
     free(s);
 }
 
-int64_t gri_scheduler_tick_ms(const struct gri_scheduler *s) { return s->tick_ms; }
+int64_t gri_scheduler_tick_ms(const struct gri_scheduler *s) {
+    return s->tick_ms;
+}
 
 bool gri_scheduler_is_ready(const struct gri_scheduler *s) {
     return s->up && s->ledger_ok_ms >= 0 && gri_now_ms(s->loop) - s->ledger_ok_ms < READY_MS;

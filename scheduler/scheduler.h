@@ -64,12 +64,13 @@ struct gri_scheduler_options {
 void gri_scheduler_options_init(struct gri_scheduler_options *options);
 
 /* Fails (class of the rules' error) when the rules don't compile. Sets stream->changed. *out: owned. */
-enum gri_status gri_scheduler_create(const struct gri_scheduler_options *options, struct gri_scheduler **out, struct gri_error *error)
-    GRI_MUST_CHECK;
+enum gri_status gri_scheduler_create(const struct gri_scheduler_options *options, struct gri_scheduler **out,
+                                     struct gri_error *error) GRI_MUST_CHECK;
 /* Opens the stream and begins. */
 void gri_scheduler_start(struct gri_scheduler *scheduler);
 /* Other rules for bare URLs from now on; on failure the old ones stay. */
-enum gri_status gri_scheduler_reload_rules(struct gri_scheduler *scheduler, struct gri_slice rules, struct gri_error *error) GRI_MUST_CHECK;
+enum gri_status gri_scheduler_reload_rules(struct gri_scheduler *scheduler, struct gri_slice rules,
+                                           struct gri_error *error) GRI_MUST_CHECK;
 /* Stops reading, finishes and acks what is in hand, gives leases back, leaves the group; then drained(arg), once. It takes as
  * long as the servers are away: the caller has the deadline. The stream stays open. */
 void gri_scheduler_drain(struct gri_scheduler *scheduler, void (*drained)(void *arg), void *arg);

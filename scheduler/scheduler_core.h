@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every structure of the scheduler on one page, and what its files offer each other. Private to this folder.
  *
- * Each part is a small state machine with at most one request of a kind out: `out` flags and gri_scheduler_submit/gri_scheduler_landed say so.
- * Control flow: a `…_landed` callback ends a request, decides, and submits the next. */
+ * Each part is a small state machine with at most one request of a kind out: `out` flags and
+ * gri_scheduler_submit/gri_scheduler_landed say so. Control flow: a `…_landed` callback ends a request, decides, and submits the
+ * next. */
 #ifndef GRISAILLE_SCHEDULER_CORE_H
 #define GRISAILLE_SCHEDULER_CORE_H
 
@@ -11,10 +12,10 @@
 #include "scheduler.h"
 
 enum {
-    GRI_BARE_SLOTS = 2,         /* batches of bare URLs at once */
+    GRI_BARE_SLOTS = 2, /* batches of bare URLs at once */
     GRI_RULESETS_CACHED = 8,
-    GRI_FEED_CATALOGS = 64,     /* unfinished catalogs looked at in one round of the feeder */
-    GRI_ROOM_POLL_MS = 250,     /* how often a full window is looked at */
+    GRI_FEED_CATALOGS = 64, /* unfinished catalogs looked at in one round of the feeder */
+    GRI_ROOM_POLL_MS = 250, /* how often a full window is looked at */
     GRI_READ_BLOCK_MS = 2000,
     GRI_LEASE_TTL_MS = 15000,
     GRI_LEASE_RENEW_MS = 5000,
@@ -111,7 +112,7 @@ struct gri_held {
     struct gri_held *prev, *next, *next_waiting;
 };
 
-struct gri_queue {
+struct gri_waiting {
     struct gri_held *first, *last;
     size_t count;
 };
@@ -121,7 +122,7 @@ struct gri_hand {
     struct gri_held *first, *last;
     size_t count, cap;
     uint64_t serial;
-    struct gri_queue chunks, bare; /* read, not begun */
+    struct gri_waiting chunks, bare; /* read, not begun */
 
     struct gri_stream_heartbeat heartbeat;
     char (*ids)[GRI_ENTRY_ID_MAX];
@@ -143,8 +144,8 @@ void gri_hand_connected(struct gri_hand *hand);
 /* Takes the entries (their URLs move; the array is freed) into the waiting queues; what is in hand already is left out. */
 void gri_hand_take(struct gri_hand *hand, struct gri_url_entry *entries, size_t count);
 /* The first that waits, NULL if none; those fenced meanwhile are dropped on the way. Pop takes it off the queue. */
-struct gri_held *gri_hand_peek(struct gri_hand *hand, struct gri_queue *queue);
-struct gri_held *gri_hand_pop(struct gri_hand *hand, struct gri_queue *queue);
+struct gri_held *gri_hand_peek(struct gri_hand *hand, struct gri_waiting *queue);
+struct gri_held *gri_hand_pop(struct gri_hand *hand, struct gri_waiting *queue);
 void gri_hand_drop(struct gri_hand *hand, struct gri_held *held);
 size_t gri_hand_room(const struct gri_hand *hand);
 
@@ -165,7 +166,8 @@ const struct gri_ruleset *gri_ruleset_cache_get(struct gri_ruleset_cache *cache,
 void gri_ruleset_cache_put(struct gri_ruleset_cache *cache, const char *id, struct gri_ruleset *rules);
 void gri_ruleset_cache_clear(struct gri_ruleset_cache *cache);
 
-/* --- admission.c, admission_chunk.c, admission_bare.c: one run is one chunk, or one batch of bare URLs ------------------------ */
+/* --- admission.c, admission_chunk.c, admission_bare.c: one run is one chunk, or one batch of bare URLs ------------------------
+ */
 
 /* The keys of one ledger call, so that of equal ones only the first is sent. */
 struct gri_key_set {
@@ -176,8 +178,8 @@ struct gri_key_set {
 struct gri_run {
     struct gri_scheduler *scheduler;
     bool busy, bare;
-    bool alone;  /* line by line */
-    bool unsure; /* a write's outcome was unknown: known URLs may be our own */
+    bool alone;                /* line by line */
+    bool unsure;               /* a write's outcome was unknown: known URLs may be our own */
     struct gri_held **entries; /* one for a chunk */
     size_t entry_count;
     int64_t reserved;
@@ -196,7 +198,7 @@ struct gri_run {
 
     struct gri_lines lines; /* chunk: what is not judged yet */
     bool judged_all;
-    bool give_up_one; /* the first line without a record is poison */
+    bool give_up_one;         /* the first line without a record is poison */
     enum gri_reason override; /* none, or what every further line is refused for */
     char override_detail[120];
     size_t accounted_next;
@@ -218,7 +220,7 @@ struct gri_run {
 };
 
 struct gri_admission {
-    struct gri_run *runs; /* chunk_slots of chunks, then GRI_BARE_SLOTS of bare URLs */
+    struct gri_run *runs;   /* chunk_slots of chunks, then GRI_BARE_SLOTS of bare URLs */
     size_t run_count, turn; /* where the search for a free slot begins: chunks and bare URLs take turns */
     struct gri_verdict *verdict;
     struct gri_ruleset_cache rulesets;
@@ -232,7 +234,7 @@ void gri_admission_pump(struct gri_scheduler *scheduler);
 bool gri_admission_is_idle(const struct gri_admission *admission);
 
 /* For the two sorts of run. */
-void gri_run_admit(void *run);  /* the next call to the ledger, or gri_run_admitted */
+void gri_run_admit(void *run); /* the next call to the ledger, or gri_run_admitted */
 void gri_run_admitted(struct gri_run *run);
 void gri_run_add(struct gri_run *run, const char *pipeline, const char *salt, int64_t line, struct gri_slice text);
 /* `line`: the line's number; bare: the index of its entry. Text is borrowed until the run ends. */
@@ -246,14 +248,15 @@ void gri_chunk_admitted(struct gri_run *run);
 void gri_bare_start(struct gri_run *run);
 void gri_bare_admitted(struct gri_run *run);
 
-/* --- feeder.c ------------------------------------------------------------------------------------------------------------------ */
+/* --- feeder.c ------------------------------------------------------------------------------------------------------------------
+ */
 
 struct gri_feeder {
     struct gri_scheduler *scheduler;
     struct gri_lease lease;
     struct gri_pacer timer;
     struct gri_ledger_feed feed;
-    int64_t share; /* lines a catalog may have open, as of the round before */
+    int64_t share;                 /* lines a catalog may have open, as of the round before */
     char last[GRI_CATALOG_ID_MAX]; /* served last: the turn goes on behind it */
     bool busy, worked;
 
@@ -276,7 +279,8 @@ void gri_feeder_clear(struct gri_feeder *feeder);
 void gri_feeder_start(struct gri_feeder *feeder);
 void gri_feeder_drain(struct gri_feeder *feeder);
 
-/* --- dispatcher.c -------------------------------------------------------------------------------------------------------------- */
+/* --- dispatcher.c --------------------------------------------------------------------------------------------------------------
+ */
 
 struct gri_dispatcher {
     struct gri_scheduler *scheduler;
@@ -291,7 +295,8 @@ void gri_dispatcher_clear(struct gri_dispatcher *dispatcher);
 void gri_dispatcher_start(struct gri_dispatcher *dispatcher);
 void gri_dispatcher_drain(struct gri_dispatcher *dispatcher);
 
-/* --- sweeper.c ----------------------------------------------------------------------------------------------------------------- */
+/* --- sweeper.c -----------------------------------------------------------------------------------------------------------------
+ */
 
 struct gri_sweeper {
     struct gri_scheduler *scheduler;
@@ -299,9 +304,9 @@ struct gri_sweeper {
     struct gri_pacer timer;
     struct gri_outbox outbox;
     bool busy;
-    int64_t wanted_age_ms;  /* a sweep of all at least that old is due; -1: the ordinary one */
-    int64_t wanted_by_ms;   /* not before */
-    int64_t age_ms;         /* of the pass under way */
+    int64_t wanted_age_ms; /* a sweep of all at least that old is due; -1: the ordinary one */
+    int64_t wanted_by_ms;  /* not before */
+    int64_t age_ms;        /* of the pass under way */
     int64_t began_ms;
     struct gri_ledger_stale stale;
     char cursor[GRI_KEY_MAX + 32];
@@ -323,7 +328,8 @@ void gri_sweeper_drain(struct gri_sweeper *sweeper);
 /* Jobs may be queued and not inflight: sweep soon those that are age_ms old (0: now). */
 void gri_sweeper_want(struct gri_sweeper *sweeper, int64_t age_ms);
 
-/* --- gauges.c ------------------------------------------------------------------------------------------------------------------ */
+/* --- gauges.c ------------------------------------------------------------------------------------------------------------------
+ */
 
 struct gri_gauges {
     struct gri_scheduler *scheduler;
@@ -342,7 +348,33 @@ void gri_gauges_stop(struct gri_gauges *gauges);
 /* The window is wanted: look soon. */
 void gri_gauges_hurry(struct gri_gauges *gauges);
 
-/* --- scheduler.c --------------------------------------------------------------------------------------------------------------- */
+/* --- scheduler_journal.c: events of the scheduler's own, best effort --------------------------------------------------- */
+
+enum { GRI_NOTES_MAX = 128 };
+
+struct gri_note {
+    const char *event; /* static */
+    char key[GRI_KEY_MAX], catalog[GRI_CATALOG_ID_MAX], detail[96];
+    int attempt;
+};
+
+struct gri_journal {
+    struct gri_scheduler *scheduler;
+    struct gri_pacer timer;
+    struct gri_ledger_events request;
+    struct gri_note notes[GRI_NOTES_MAX];
+    struct gri_event rows[GRI_NOTES_MAX];
+    size_t count;
+    bool out;
+};
+
+void gri_journal_init(struct gri_journal *journal, struct gri_scheduler *scheduler);
+void gri_journal_stop(struct gri_journal *journal);
+void gri_journal_reclaimed(struct gri_journal *journal, const struct gri_url_entry *entry);
+void gri_journal_repaired(struct gri_journal *journal, const struct gri_job *job);
+
+/* --- scheduler.c ---------------------------------------------------------------------------------------------------------------
+ */
 
 struct gri_scheduler {
     struct gri_scheduler_options options;
@@ -361,6 +393,7 @@ struct gri_scheduler {
     struct gri_dispatcher dispatcher;
     struct gri_sweeper sweeper;
     struct gri_gauges gauges;
+    struct gri_journal journal;
 
     struct gri_stream_read read;
     bool reading;

@@ -48,7 +48,9 @@ static void ask(void *arg) {
     lease->scheduler->options.ledger->ops->lease(lease->scheduler->options.ledger, &lease->request);
 }
 
-void gri_lease_start(struct gri_lease *lease) { ask(lease); }
+void gri_lease_start(struct gri_lease *lease) {
+    ask(lease);
+}
 
 void gri_lease_release(struct gri_lease *lease) {
     if (lease->given_back) return;
@@ -58,4 +60,6 @@ void gri_lease_release(struct gri_lease *lease) {
     if (held && !lease->out) ask(lease); /* one that is out is given back when it lands */
 }
 
-void gri_lease_stop(struct gri_lease *lease) { gri_pacer_stop(&lease->timer); }
+void gri_lease_stop(struct gri_lease *lease) {
+    gri_pacer_stop(&lease->timer);
+}

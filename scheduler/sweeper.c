@@ -113,14 +113,18 @@ static void begin_pass(void *arg) {
     next_page(sweeper);
 }
 
-/* --- a page -------------------------------------------------------------------------------------------------------------------- */
+/* --- a page --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void end_page(struct gri_sweeper *sweeper) {
     memcpy(sweeper->cursor, sweeper->stale.cursor, sizeof sweeper->cursor);
     free_page(sweeper);
-    if (!sweeper->cursor[0]) end_pass(sweeper);
-    else if (may_go_on(sweeper)) next_page(sweeper);
-    else break_pass(sweeper, 0);
+    if (!sweeper->cursor[0])
+        end_pass(sweeper);
+    else if (may_go_on(sweeper))
+        next_page(sweeper);
+    else
+        break_pass(sweeper, 0);
 }
 
 static void dispatched(void *arg) {
@@ -147,7 +151,9 @@ static void checked(struct gri_op *op) {
     for (size_t i = 0; i < sweeper->suspects; i++) {
         const struct gri_job *job = &sweeper->stale.due[sweeper->suspect_rows[i]].job;
         const struct gri_url_record *record = &sweeper->records[i];
-        if (record->state == GRI_URL_QUEUED && record->run == job->run) gri_outbox_add(&sweeper->outbox, job, job->run);
+        if (record->state != GRI_URL_QUEUED || record->run != job->run) continue;
+        gri_outbox_add(&sweeper->outbox, job, job->run);
+        gri_journal_repaired(&sweeper->scheduler->journal, job);
     }
     gri_outbox_send(&sweeper->outbox, 0, dispatched, sweeper);
 }
@@ -175,8 +181,10 @@ static void inspected(struct gri_op *op) {
     }
     for (size_t i = 0; i < sweeper->inspect.count; i++)
         if (sweeper->inflight[i] != GRI_INFLIGHT) sweeper->suspect_rows[sweeper->suspects++] = sweeper->rows[i];
-    if (sweeper->deep) inspect_part(sweeper, false);
-    else check_suspects(sweeper);
+    if (sweeper->deep)
+        inspect_part(sweeper, false);
+    else
+        check_suspects(sweeper);
 }
 
 static void inspect_part(struct gri_sweeper *sweeper, bool deep) {
@@ -189,8 +197,10 @@ static void inspect_part(struct gri_sweeper *sweeper, bool deep) {
         memcpy(sweeper->keys[count++], sweeper->stale.due[i].job.key, GRI_KEY_MAX);
     }
     if (count == 0) {
-        if (deep) inspect_part(sweeper, false);
-        else check_suspects(sweeper);
+        if (deep)
+            inspect_part(sweeper, false);
+        else
+            check_suspects(sweeper);
         return;
     }
     sweeper->inspect = (struct gri_stream_inspect){
@@ -210,8 +220,10 @@ static void page_landed(struct gri_op *op) {
     gri_pacer_reset(&sweeper->timer);
     GRI_ASSERT(sweeper->stale.count <= sweeper->outbox.cap);
     sweeper->suspects = 0;
-    if (sweeper->stale.count == 0) end_page(sweeper);
-    else inspect_part(sweeper, true);
+    if (sweeper->stale.count == 0)
+        end_page(sweeper);
+    else
+        inspect_part(sweeper, true);
 }
 
 static void next_page(struct gri_sweeper *sweeper) {
@@ -222,7 +234,8 @@ static void next_page(struct gri_sweeper *sweeper) {
     s->options.ledger->ops->stale(s->options.ledger, &sweeper->stale);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------------------ */
 
 void gri_sweeper_start(struct gri_sweeper *sweeper) {
     gri_lease_start(&sweeper->lease);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loader of transform plugins. A shared object runs code the moment it is opened, so who could have written it is asked
- * before, and everything about its one symbol is asked before it is used. */
+ * before; gri_transforms_add asks everything about its one symbol. */
 #include "transform_plugins.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
-#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,30 +22,6 @@ static enum gri_status check_owner(const char *path, const struct stat *info, st
     return GRI_OK;
 }
 
-/* The symbol, if the object has it and it is as large as the struct. */
-static enum gri_status find_symbol(void *object, const char *path, const struct gri_transform **transform,
-                                   struct gri_error *error) {
-    const void *symbol = dlsym(object, GRI_TRANSFORM_SYMBOL);
-    if (!symbol) return gri_fail(error, GRI_R_config, "%s: has no symbol " GRI_TRANSFORM_SYMBOL, path);
-    Dl_info where;
-    void *extra = NULL;
-    int found = dladdr1(symbol, &where, &extra, RTLD_DL_SYMENT);
-    const ElfW(Sym) *entry = extra;
-    if (found == 0 || !entry || ELF64_ST_TYPE(entry->st_info) != STT_OBJECT || entry->st_size < sizeof(uint32_t))
-        return gri_fail(error, GRI_R_config, "%s: " GRI_TRANSFORM_SYMBOL " is no struct gri_transform", path);
-    uint32_t abi = 0;
-    memcpy(&abi, symbol, sizeof abi);
-    /* Another ABI has another size: say which it is, not that it is short. */
-    if (abi == GRI_TRANSFORM_ABI && entry->st_size < sizeof(struct gri_transform))
-        return gri_fail(error, GRI_R_config, "%s: " GRI_TRANSFORM_SYMBOL " has %zu bytes, not %zu; rebuild it", path,
-                        (size_t)entry->st_size, sizeof(struct gri_transform));
-    if (abi != GRI_TRANSFORM_ABI)
-        return gri_fail(error, GRI_R_config, "%s: made for transform ABI %u, this is ABI %u; rebuild it against this grisaille",
-                        path, abi, GRI_TRANSFORM_ABI);
-    *transform = symbol;
-    return GRI_OK;
-}
-
 static enum gri_status load_file(struct gri_transforms *transforms, const char *path, struct gri_error *error) {
     struct stat info;
     if (lstat(path, &info) != 0) return gri_fail(error, GRI_R_config, "%s: %s", path, strerror(errno));
@@ -54,8 +29,9 @@ static enum gri_status load_file(struct gri_transforms *transforms, const char *
     if (check_owner(path, &info, error) != GRI_OK) return error->status;
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!object) return gri_fail(error, GRI_R_config, "plugin does not load: %s", dlerror());
-    const struct gri_transform *transform = NULL;
-    if (find_symbol(object, path, &transform, error) != GRI_OK) return error->status;
+    const struct gri_transform *transform = dlsym(object, GRI_TRANSFORM_SYMBOL);
+    if (!transform) return gri_fail(error, GRI_R_config, "%s: has no symbol " GRI_TRANSFORM_SYMBOL, path);
+    /* ABI number and size are its first eight bytes, in every version: they are asked before anything behind them. */
     return gri_transforms_add(transforms, transform, path, error);
 }
 

@@ -19,7 +19,7 @@ struct gri_json *gri_json_null(void);
 struct gri_json *gri_json_bool(bool value);
 struct gri_json *gri_json_int(int64_t value);
 struct gri_json *gri_json_real(double value); /* not finite → null */
-/* Bytes that are not UTF-8 become U+FFFD. */
+/* Bytes that are not UTF-8, and NULs, become U+FFFD. */
 struct gri_json *gri_json_string(const char *text);
 struct gri_json *gri_json_string_n(const char *text, size_t len);
 struct gri_json *gri_json_copy(const struct gri_json *value); /* deep */

@@ -71,7 +71,7 @@ class Process:
     """A child with its output in a file; ended by its own id."""
 
     def __init__(self, name, arguments, folder, env=None, stdout=None):
-        self.name = name
+        self.name, self.asked = name, False
         self.log = pathlib.Path(folder) / f"{name}.log"
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=stdout or log, stderr=log,
@@ -99,10 +99,15 @@ class Process:
             self.child.send_signal(signal.SIGKILL)
         self.child.wait(30)
 
+    def ask(self):
+        """SIGTERM, once."""
+        self.asked = True
+        self.child.send_signal(signal.SIGTERM)
+
     def stop(self, seconds=60):
         """As an operator: SIGTERM; the exit status."""
-        if self.alive():
-            self.child.send_signal(signal.SIGTERM)
+        if self.alive() and not self.asked:
+            self.ask()
         try:
             return self.child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -369,7 +374,7 @@ class Cluster:
         """Ends all; with `check`, each must end with 0 and without a complaint in its log."""
         for daemon in self.daemons:
             if daemon.alive():
-                daemon.child.send_signal(signal.SIGTERM)
+                daemon.ask()
         wrong = []
         for daemon in self.daemons:
             killed = daemon.child.returncode == -signal.SIGKILL

@@ -9,6 +9,7 @@
 
 #include <glib.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@ enum {
     ORIGIN_IDLE_SECONDS = 5,    /* an idle connection is closed after that */
     ORIGIN_TARGET_MAX = 16384,  /* bytes of a request target */
     ORIGIN_STATS_URLS = 400000, /* URLs counted one by one; past that only the total rises */
+    ORIGIN_RENDERING = 16,      /* locks of scenes being rendered */
     ORIGIN_KEYS_MAX = 20000     /* counters of /fault/…?key= */
 };
 
@@ -33,6 +35,7 @@ struct origin {
     atomic_uint_fast64_t drawn; /* random ids given out */
     atomic_bool stopping;       /* handlers that sleep end soon */
     struct origin_cache *results, *bases;
+    pthread_mutex_t rendering[ORIGIN_RENDERING];
     struct origin_stats *stats;
 };
 

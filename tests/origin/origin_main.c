@@ -217,6 +217,8 @@ int main(int argc, char **argv) {
     vips_concurrency_set(1);
     vips_cache_set_max(0);
     signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < ORIGIN_RENDERING; i++)
+        pthread_mutex_init(&origin.rendering[i], NULL);
     origin.results = origin_cache_create(RESULTS_BYTES);
     origin.bases = origin_cache_create(BASES_BYTES);
     origin.stats = origin_stats_create();

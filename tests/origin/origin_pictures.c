@@ -5,7 +5,7 @@
 #include <string.h>
 #include <vips/vips.h>
 
-enum { SMALL_WIDTH = 192, SMALL_HEIGHT = 144, LARGE_WIDTH = 768, LARGE_HEIGHT = 576, SCENES = 96, FRAMES = 4 };
+enum { SCENES = 64, FRAMES = 4 };
 
 /* Ids that picsum never had or has taken away. */
 static const unsigned short missing_ids[] = {
@@ -37,18 +37,35 @@ void origin_id_size(unsigned id, unsigned *width, unsigned *height) {
     *height = sizes[i][1];
 }
 
-/* A scene at a resolution that serves the wanted size; all of them fit in the cache. */
-static GBytes *base_of(struct origin *origin, unsigned scene, bool large) {
-    unsigned width = large ? LARGE_WIDTH : SMALL_WIDTH, height = large ? LARGE_HEIGHT : SMALL_HEIGHT;
+/* Scenes are kept at three resolutions; all of them fit in the cache. */
+static const struct resolution {
+    unsigned width, height, serves; /* pictures with no side over that */
+} resolutions[] = {{192, 144, 96}, {384, 288, 256}, {768, 576, ORIGIN_SIZE_MAX}};
+
+static const struct resolution *resolution_for(unsigned width, unsigned height) {
+    const struct resolution *resolution = resolutions;
+    while (MAX(width, height) > resolution->serves && resolution + 1 < resolutions + G_N_ELEMENTS(resolutions))
+        resolution++;
+    return resolution;
+}
+
+/* One thread renders, the others that want the same scene wait for it. */
+static GBytes *base_of(struct origin *origin, unsigned scene, const struct resolution *resolution) {
     char key[48];
-    g_snprintf(key, sizeof key, "%u/%u", scene, width);
+    g_snprintf(key, sizeof key, "%u/%u", scene, resolution->width);
     GBytes *base = origin_cache_get(origin->bases, key);
     if (base) return base;
-    size_t size = (size_t)width * height * 3;
-    unsigned char *rgb = g_malloc(size);
-    origin_scene_render(scene, width, height, rgb);
-    base = g_bytes_new_take(rgb, size);
-    origin_cache_put(origin->bases, key, base);
+    pthread_mutex_t *lock = &origin->rendering[scene % ORIGIN_RENDERING];
+    pthread_mutex_lock(lock);
+    base = origin_cache_get(origin->bases, key);
+    if (!base) {
+        size_t size = (size_t)resolution->width * resolution->height * 3;
+        unsigned char *rgb = g_malloc(size);
+        origin_scene_render(scene, resolution->width, resolution->height, rgb);
+        base = g_bytes_new_take(rgb, size);
+        origin_cache_put(origin->bases, key, base);
+    }
+    pthread_mutex_unlock(lock);
     return base;
 }
 
@@ -121,11 +138,11 @@ static unsigned blend_box(const unsigned char *at, unsigned stride, const struct
 /* Covers width × height with the picture, as picsum's thumbnail does. Owned, 3 bytes a pixel. */
 static unsigned char *cut(struct origin *origin, const struct origin_picture *picture) {
     unsigned width = picture->width, height = picture->height;
-    bool large = width > SMALL_WIDTH / 2 || height > SMALL_HEIGHT / 2;
-    unsigned base_width = large ? LARGE_WIDTH : SMALL_WIDTH, base_height = large ? LARGE_HEIGHT : SMALL_HEIGHT;
+    const struct resolution *resolution = resolution_for(width, height);
+    unsigned base_width = resolution->width, base_height = resolution->height;
     struct view view;
     choose_view(picture->id, &view);
-    GBytes *base = base_of(origin, picture->id % SCENES, large);
+    GBytes *base = base_of(origin, picture->id % SCENES, resolution);
     const unsigned char *pixels = g_bytes_get_data(base, NULL);
     double scale = MAX((double)width / base_width, (double)height / base_height) * view.zoom;
     struct span *across = spans_of(width, scale, (base_width - width / scale) * view.across, base_width);

@@ -35,7 +35,8 @@ struct sim_event {
 };
 
 /* Runs run(arg) at now + after_ms. `process` NULL for the world itself. Returns the event's number, for sim_cancel. */
-uint64_t sim_at(struct sim_world *world, struct sim_process *process, int64_t after_ms, void (*run)(void *), void (*drop)(void *), void *arg);
+uint64_t sim_at(struct sim_world *world, struct sim_process *process, int64_t after_ms, void (*run)(void *), void (*drop)(void *),
+                void *arg);
 void sim_cancel(struct sim_world *world, uint64_t seq);
 /* Takes the next event; false when there is none or it lies past `until_ms`. */
 bool sim_step(struct sim_world *world, int64_t until_ms);
@@ -67,8 +68,7 @@ struct sim_process {
     struct gri_fetcher fetcher;
     struct gri_codec codec;
     struct sim_request *requests; /* under way */
-    struct sim_timer *timers;
-    struct sim_task *tasks;
+    struct gri_timer *timers;
     char known_epoch[24]; /* what its stream adapter last saw; "" never connected */
     bool stream_up, stream_open;
     struct gri_scheduler *scheduler;
@@ -156,6 +156,8 @@ void sim_redis_add_url(struct sim_world *world, const char *url);
 void sim_redis_set_down(struct sim_world *world, bool down);
 /* "" when streams, pending lists and inflight are empty, else what is not. */
 const char *sim_redis_leftovers(const struct sim_redis *redis, char out[200]);
+/* What is left, entry by entry, for whoever replays a failing seed. */
+void sim_redis_print(const struct sim_redis *redis, int64_t now_ms);
 int64_t sim_redis_inflight(const struct sim_redis *redis);
 
 struct sim_mongo *sim_mongo_create(void);

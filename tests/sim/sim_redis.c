@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model of the dispatch window: two streams with one group each, inflight, epoch, host gates. What a script does in Redis is one
- * step here. */
+/* A model of the dispatch window: two streams with one group each, inflight, epoch, host gates. What a script does in Redis is
+ * one step here. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 
 struct entry {
     int64_t id;
-    struct gri_job job;              /* jobs */
-    char *url;                       /* urls */
+    struct gri_job job; /* jobs */
+    char *url;          /* urls */
     char catalog[GRI_CATALOG_ID_MAX];
     int64_t chunk;
     /* pending: */
@@ -57,7 +57,8 @@ static void entry_clear(struct entry *entry) {
 
 static void state_clear(struct state *state) {
     for (int s = 0; s < 2; s++) {
-        for (size_t i = 0; i < state->lists[s].count; i++) entry_clear(&state->lists[s].entries[i]);
+        for (size_t i = 0; i < state->lists[s].count; i++)
+            entry_clear(&state->lists[s].entries[i]);
         free(state->lists[s].entries);
     }
     free(state->inflight);
@@ -110,8 +111,10 @@ static struct entry *find_entry(struct list *list, int64_t id) {
     size_t low = 0, high = list->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (list->entries[middle].id < id) low = middle + 1;
-        else high = middle;
+        if (list->entries[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < list->count && list->entries[low].id == id ? &list->entries[low] : NULL;
 }
@@ -158,9 +161,12 @@ static void out_job(const struct entry *entry, struct gri_job_entry *out) {
 }
 
 /* Hands entry i of the result arrays to the reader. */
-static void hand_out(enum gri_stream_name name, const struct entry *entry, struct gri_url_entry *urls, struct gri_job_entry *jobs, size_t i) {
-    if (name == GRI_STREAM_URLS) out_url(entry, &urls[i]);
-    else out_job(entry, &jobs[i]);
+static void hand_out(enum gri_stream_name name, const struct entry *entry, struct gri_url_entry *urls, struct gri_job_entry *jobs,
+                     size_t i) {
+    if (name == GRI_STREAM_URLS)
+        out_url(entry, &urls[i]);
+    else
+        out_job(entry, &jobs[i]);
 }
 
 static void make_arrays(enum gri_stream_name name, size_t max, struct gri_url_entry **urls, struct gri_job_entry **jobs) {
@@ -318,7 +324,8 @@ static int64_t do_gate(struct sim_process *process, struct gri_op *op, bool part
     int64_t left = blocked ? blocked->until_ms - process->world->now_ms : 0;
     (void)part;
     gate->blocked_ms = left > 0 ? left : 0;
-    for (size_t i = 0; i < gate->take; i++) gate->wait_ms[i] = gate->blocked_ms > 0 ? -1 : 0;
+    for (size_t i = 0; i < gate->take; i++)
+        gate->wait_ms[i] = gate->blocked_ms > 0 ? -1 : 0;
     return 0;
 }
 
@@ -401,16 +408,19 @@ static void reconnect(struct sim_process *process) {
 
 void sim_redis_set_down(struct sim_world *world, bool down) {
     world->redis_down = down;
-    for (int i = 0; i < world->process_count; i++) reconnect(&world->processes[i]);
+    for (int i = 0; i < world->process_count; i++)
+        reconnect(&world->processes[i]);
 }
 
 void sim_redis_flush(struct sim_world *world) {
     state_clear(&world->redis->now);
     world->redis->now.lists[0].next_id = world->redis->now.lists[1].next_id = 1;
     /* Ids go on by the clock in a real Redis: an old id never names a new entry. */
-    for (int s = 0; s < 2; s++) world->redis->now.lists[s].next_id = world->now_ms * 1000 + 1;
+    for (int s = 0; s < 2; s++)
+        world->redis->now.lists[s].next_id = world->now_ms * 1000 + 1;
     world->flushes++;
-    for (int i = 0; i < world->process_count; i++) reconnect(&world->processes[i]);
+    for (int i = 0; i < world->process_count; i++)
+        reconnect(&world->processes[i]);
 }
 
 void sim_redis_snapshot(struct sim_world *world) {
@@ -423,9 +433,11 @@ void sim_redis_rollback(struct sim_world *world) {
     if (!world->redis->has_kept) return;
     state_clear(&world->redis->now);
     state_copy(&world->redis->now, &world->redis->kept);
-    for (int s = 0; s < 2; s++) world->redis->now.lists[s].next_id = world->now_ms * 1000 + 1;
+    for (int s = 0; s < 2; s++)
+        world->redis->now.lists[s].next_id = world->now_ms * 1000 + 1;
     world->rollbacks++;
-    for (int i = 0; i < world->process_count; i++) reconnect(&world->processes[i]);
+    for (int i = 0; i < world->process_count; i++)
+        reconnect(&world->processes[i]);
 }
 
 void sim_redis_add_url(struct sim_world *world, const char *url) {
@@ -436,11 +448,24 @@ int64_t sim_redis_inflight(const struct sim_redis *redis) {
     return (int64_t)redis->now.inflight_count;
 }
 
+void sim_redis_print(const struct sim_redis *redis, int64_t now_ms) {
+    for (int s = 0; s < 2; s++) {
+        const struct list *list = &redis->now.lists[s];
+        printf("  %s: last delivered %lld, next %lld\n", s ? "jobs" : "urls", (long long)list->last_delivered, (long long)list->next_id);
+        for (size_t i = 0; i < list->count; i++) {
+            const struct entry *entry = &list->entries[i];
+            printf("    %lld %s: %s, consumer %d, %lld deliveries, idle %lld ms\n", (long long)entry->id, s ? entry->job.url : entry->url ? entry->url : "chunk",
+                   entry->delivered ? "pending" : "new", entry->owner, (long long)entry->deliveries, (long long)(now_ms - entry->delivered_ms));
+        }
+    }
+}
+
 const char *sim_redis_leftovers(const struct sim_redis *redis, char out[200]) {
     const struct state *now = &redis->now;
     out[0] = '\0';
     if (now->lists[0].count || now->lists[1].count || now->inflight_count)
-        (void)gri_format(out, 200, "%zu entries in urls, %zu in jobs, %zu inflight", now->lists[0].count, now->lists[1].count, now->inflight_count);
+        (void)gri_format(out, 200, "%zu entries in urls, %zu in jobs, %zu inflight", now->lists[0].count, now->lists[1].count,
+                         now->inflight_count);
     return out;
 }
 
@@ -464,9 +489,9 @@ static void cancel_read(struct gri_stream *stream, struct gri_stream_read *reque
     sim_hurry(of_stream(stream), &request->op);
 }
 
-#define SIM_OPERATION(name)                                                                                                     \
-    static void submit_##name(struct gri_stream *stream, struct gri_stream_##name *request) {                                   \
-        sim_submit(of_stream(stream), SIM_REDIS, &request->op, do_##name);                                                      \
+#define SIM_OPERATION(name)                                                                   \
+    static void submit_##name(struct gri_stream *stream, struct gri_stream_##name *request) { \
+        sim_submit(of_stream(stream), SIM_REDIS, &request->op, do_##name);                    \
     }
 SIM_OPERATION(read)
 SIM_OPERATION(reclaim)

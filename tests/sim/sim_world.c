@@ -60,7 +60,8 @@ static void push_event(struct sim_world *world, struct sim_event event) {
     }
 }
 
-uint64_t sim_at(struct sim_world *world, struct sim_process *process, int64_t after_ms, void (*run)(void *), void (*drop)(void *), void *arg) {
+uint64_t sim_at(struct sim_world *world, struct sim_process *process, int64_t after_ms, void (*run)(void *), void (*drop)(void *),
+                void *arg) {
     uint64_t seq = ++world->next_seq;
     push_event(world, (struct sim_event){.at = world->now_ms + (after_ms > 0 ? after_ms : 0),
                                          .seq = seq,
@@ -109,10 +110,6 @@ struct gri_timer {
     void *arg;
 };
 
-struct sim_timer {
-    struct gri_timer timer;
-};
-
 static struct sim_process *of_loop(struct gri_loop *loop) {
     return gri_container_of(loop, struct sim_process, loop);
 }
@@ -131,8 +128,10 @@ static uint64_t loop_random(struct gri_loop *loop) {
 
 static void unlink_timer(struct gri_timer *timer) {
     struct sim_process *process = timer->process;
-    if (timer->previous) timer->previous->next = timer->next;
-    else process->timers = (struct sim_timer *)timer->next;
+    if (timer->previous)
+        timer->previous->next = timer->next;
+    else
+        process->timers = timer->next;
     if (timer->next) timer->next->previous = timer->previous;
 }
 
@@ -148,9 +147,9 @@ static void timer_fire(void *arg) {
 static struct gri_timer *timer_start(struct gri_loop *loop, int64_t after_ms, void (*fire)(void *), void *arg) {
     struct sim_process *process = of_loop(loop);
     struct gri_timer *timer = gri_calloc(1, sizeof *timer);
-    *timer = (struct gri_timer){.process = process, .fire = fire, .arg = arg, .next = (struct gri_timer *)process->timers};
+    *timer = (struct gri_timer){.process = process, .fire = fire, .arg = arg, .next = process->timers};
     if (timer->next) timer->next->previous = timer;
-    process->timers = (struct sim_timer *)timer;
+    process->timers = timer;
     timer->seq = sim_at(process->world, process, after_ms, timer_fire, NULL, timer);
     return timer;
 }
@@ -179,8 +178,12 @@ static bool submit_task(struct gri_executor *executor, struct gri_task *task) {
     return true;
 }
 
-static const struct gri_loop_ops loop_ops = {
-    .now_ms = now_ms, .wall_ms = wall_ms, .random = loop_random, .timer_start = timer_start, .timer_stop = timer_stop, .post = post};
+static const struct gri_loop_ops loop_ops = {.now_ms = now_ms,
+                                             .wall_ms = wall_ms,
+                                             .random = loop_random,
+                                             .timer_start = timer_start,
+                                             .timer_stop = timer_stop,
+                                             .post = post};
 
 void sim_process_loop_init(struct sim_process *process) {
     process->loop.ops = &loop_ops;
@@ -190,8 +193,10 @@ void sim_process_loop_init(struct sim_process *process) {
 /* --- requests --- */
 
 static void unlink_request(struct sim_request *request) {
-    if (request->previous) request->previous->next = request->next;
-    else request->process->requests = request->next;
+    if (request->previous)
+        request->previous->next = request->next;
+    else
+        request->process->requests = request->next;
     if (request->next) request->next->previous = request->previous;
 }
 
@@ -230,7 +235,8 @@ static void reach_server(void *arg) {
         failed = request->cut;
     }
     if (failed) fail(request);
-    int64_t wait = !failed ? sim_between(world, 1, 10) : sim_between(world, 1, request->lose || request->cut ? REQUEST_TIMEOUT_MS : 50);
+    int64_t wait =
+        !failed ? sim_between(world, 1, 10) : sim_between(world, 1, request->lose || request->cut ? REQUEST_TIMEOUT_MS : 50);
     request->seq = sim_at(world, process, wait, answer, NULL, request);
     request->executed = true; /* nothing more is to be done at the server */
 }
@@ -238,8 +244,12 @@ static void reach_server(void *arg) {
 void sim_submit(struct sim_process *process, enum sim_server server, struct gri_op *op, sim_execute *execute) {
     struct sim_world *world = process->world;
     struct sim_request *request = gri_calloc(1, sizeof *request);
-    int64_t odds = world->healed ? 0 : server == SIM_REDIS ? world->faults.lose_redis : server == SIM_MONGO ? world->faults.lose_mongo : 0;
-    *request = (struct sim_request){.process = process, .server = server, .op = op, .execute = execute, .next = process->requests};
+    int64_t odds = world->healed         ? 0
+                   : server == SIM_REDIS ? world->faults.lose_redis
+                   : server == SIM_MONGO ? world->faults.lose_mongo
+                                         : 0;
+    *request =
+        (struct sim_request){.process = process, .server = server, .op = op, .execute = execute, .next = process->requests};
     if (request->next) request->next->previous = request;
     process->requests = request;
     if (sim_one_in(world, odds)) {
@@ -249,7 +259,8 @@ void sim_submit(struct sim_process *process, enum sim_server server, struct gri_
         request->part = request->cut && sim_one_in(world, 2);
     }
     /* The world's event, not the process's: a paused process's request still gets to its server. */
-    request->seq = sim_at(world, NULL, sim_one_in(world, 20) ? sim_between(world, 1, 400) : sim_between(world, 1, 6), reach_server, NULL, request);
+    request->seq = sim_at(world, NULL, sim_one_in(world, 20) ? sim_between(world, 1, 400) : sim_between(world, 1, 6),
+                          reach_server, NULL, request);
 }
 
 static struct sim_request *find_request(struct sim_process *process, const struct gri_op *op) {
@@ -294,6 +305,7 @@ void sim_process_crash(struct sim_process *process) {
 }
 
 void sim_process_pause(struct sim_process *process, int64_t ms) {
-    process->paused_until_ms = process->world->now_ms + ms;
+    int64_t until = process->world->now_ms + ms;
+    if (until > process->paused_until_ms) process->paused_until_ms = until; /* never shorter: late events keep their order */
     process->world->pauses++;
 }

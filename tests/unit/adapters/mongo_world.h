@@ -13,7 +13,6 @@ struct mongo_world {
     char folder[64], uri[160], database[32];
     int port;
     pid_t pid;
-    unsigned databases; /* used so far */
     struct gri_loop *loop;
     struct gri_executor *executor;
     struct gri_metrics *metrics;
@@ -27,17 +26,20 @@ struct mongo_world {
 /* Starts the server. False: there is no mongod (the test is to be skipped, exit code 77). */
 bool mongo_world_start(struct mongo_world *world);
 void mongo_world_stop(struct mongo_world *world);
-/* An adapter on a new, prepared database with this time-out; the one before is destroyed. */
-void mongo_world_fresh(struct mongo_world *world, int64_t timeout_ms);
+/* An empty, prepared database and an adapter on it. */
+void mongo_world_fresh(struct mongo_world *world);
 /* A further adapter on the same database: another process, as it were. */
 struct gri_mongo *mongo_world_open(struct mongo_world *world, struct gri_executor *executor, int64_t timeout_ms);
 
 /* Arms `op` (before its request is submitted); mongo_world_wait turns the loop until its `done` came and returns its status. */
 void mongo_world_arm(struct gri_op *op);
 enum gri_status mongo_world_wait(struct mongo_world *world, struct gri_op *op);
+/* Fails the test where `done` was called from inside the submit call. */
+void mongo_world_not_done(const struct gri_op *op);
 /* Submits through a port and waits: MONGO_RUN(world, ledger, check, request) == GRI_OK. */
 #define MONGO_RUN(world, port, verb, request)                                                                               \
-    (mongo_world_arm(&(request)->op), (world)->port->ops->verb((world)->port, (request)), mongo_world_wait((world), &(request)->op))
+    (mongo_world_arm(&(request)->op), (world)->port->ops->verb((world)->port, (request)), mongo_world_not_done(&(request)->op), \
+     mongo_world_wait((world), &(request)->op))
 
 /* A document (owned) by a filter given as JSON, or NULL; the number that match; a command on the database or on admin. */
 bson_t *mongo_world_find(struct mongo_world *world, const char *collection, const char *filter);

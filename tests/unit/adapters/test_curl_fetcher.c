@@ -116,7 +116,7 @@ static void refuses(struct world *world, const char *target, enum gri_reason rea
     gri_fetch_clear(&ask.fetch);
 }
 
-static void gets(struct world *world, const char *target) {
+static void arrives(struct world *world, const char *target) {
     struct ask ask;
     get(world, &ask, target);
     if (ask.fetch.op.status != GRI_OK) fail_msg("%s: %s", target, ask.fetch.op.error.detail);
@@ -144,7 +144,7 @@ static void a_body_comes_with_what_its_headers_tell(void **state) {
 static void a_request_tells_little_about_us(void **state) {
     struct ask ask;
     setenv("http_proxy", "http://127.0.0.1:1/", 1);
-    gets(*state, "/agent"); /* sets a cookie */
+    arrives(*state, "/agent"); /* sets a cookie */
     get(*state, &ask, "/agent");
     unsetenv("http_proxy");
     const char *head = gri_bytes_text(&ask.fetch.body);
@@ -307,7 +307,7 @@ static void a_body_longer_than_announced_is_cut_there(void **state) {
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_int_equal(ask.fetch.body.len, 5);
     gri_fetch_clear(&ask.fetch);
-    gets(*state, "/ok"); /* its surplus did not become the next answer */
+    arrives(*state, "/ok"); /* its surplus did not become the next answer */
 }
 
 static void an_answer_has_its_limits(void **state) {
@@ -384,7 +384,7 @@ static void a_cancelled_request_ends_at_the_next_turn(void **state) {
     assert_int_equal(ask.fetch.op.error.reason, GRI_R_timeout);
     gri_fetch_clear(&ask.fetch);
     world->fetcher->ops->cancel(world->fetcher, &ask.fetch); /* done already: nothing happens */
-    gets(world, "/ok");
+    arrives(world, "/ok");
 }
 
 static void closing_ends_what_is_running(void **state) {
@@ -402,23 +402,23 @@ static void closing_ends_what_is_running(void **state) {
 static void connections_are_used_again(void **state) {
     struct world *world = *state;
     for (int i = 0; i < 20; i++)
-        gets(world, i % 2 ? "/ok" : "/status/200");
+        arrives(world, i % 2 ? "/ok" : "/status/200");
     assert_int_equal(raw_server_accepted(world->server), 1);
 }
 
 static void a_connection_that_idled_too_long_is_not_used_again(void **state) {
     struct world *world = *state;
     world->options.idle_seconds = 1;
-    gets(world, "/ok");
+    arrives(world, "/ok");
     uv_sleep(2100);
-    gets(world, "/ok");
+    arrives(world, "/ok");
     assert_int_equal(raw_server_accepted(world->server), 2);
 }
 
 static void a_connection_closed_as_it_is_used_again_costs_nothing(void **state) {
     struct world *world = *state;
-    gets(world, "/last/1");
-    gets(world, "/ok");
+    arrives(world, "/last/1");
+    arrives(world, "/ok");
     assert_int_equal(raw_server_accepted(world->server), 2);
 }
 
@@ -433,7 +433,7 @@ static void a_pool_of_dead_connections_costs_nothing(void **state) {
         gri_fetch_clear(&asks[i].fetch);
     }
     assert_int_equal(raw_server_accepted(world->server), PARALLEL);
-    gets(world, "/ok");
+    arrives(world, "/ok");
     assert_int_equal(raw_server_accepted(world->server), PARALLEL + 1);
 }
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "queue.h"
@@ -99,12 +100,15 @@ static void post(struct gri_loop *loop, void (*run)(void *arg), void *arg) {
 }
 
 static size_t turn(struct small_loop *self) {
+    struct posted now[256];
     pthread_mutex_lock(&self->lock);
     size_t count = self->count;
+    memcpy(now, self->posted, count * sizeof *now);
     self->count = 0;
     pthread_mutex_unlock(&self->lock);
-    for (size_t i = 0; i < count; i++)
-        self->posted[i].run(self->posted[i].arg);
+    for (size_t i = 0; i < count; i++) {
+        now[i].run(now[i].arg);
+    }
     return count;
 }
 

@@ -46,10 +46,16 @@ void bench_start(struct bench *bench) {
     bench_run(bench, 10);
 }
 
-void bench_run(struct bench *bench, int64_t ms) { fake_loop_run(&bench->loop, ms); }
+void bench_run(struct bench *bench, int64_t ms) {
+    fake_loop_run(&bench->loop, ms);
+}
 
-static void drained(void *arg) { ((struct bench *)arg)->drained++; }
-void bench_drain(struct bench *bench) { gri_scheduler_drain(bench->scheduler, drained, bench); }
+static void drained(void *arg) {
+    ((struct bench *)arg)->drained++;
+}
+void bench_drain(struct bench *bench) {
+    gri_scheduler_drain(bench->scheduler, drained, bench);
+}
 
 void bench_add_lines(struct fake_catalog *catalog, const char *base, int from, int count) {
     struct gri_bytes text;

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct fake_ledger *self(struct gri_ledger *ledger) { return gri_container_of(ledger, struct fake_ledger, base); }
+static struct fake_ledger *self(struct gri_ledger *ledger) {
+    return gri_container_of(ledger, struct fake_ledger, base);
+}
 
 static void finish_op(void *arg) {
     struct gri_op *op = arg;
@@ -17,7 +19,8 @@ static bool answer(struct fake_ledger *ledger, struct gri_op *op, const char *na
     bool hit = fault->op && fault->times > 0 && strcmp(fault->op, name) == 0;
     if (hit) fault->times--;
     op->status = GRI_OK;
-    if (ledger->down || hit) op->status = gri_fail_as(&op->error, hit ? fault->status : GRI_RETRY, GRI_R_store, "fake: %s fails", name);
+    if (ledger->down || hit)
+        op->status = gri_fail_as(&op->error, hit ? fault->status : GRI_RETRY, GRI_R_store, "fake: %s fails", name);
     gri_timer_start(&ledger->loop->base, 1, finish_op, op);
     return op->status == GRI_OK || (hit && fault->applied);
 }
@@ -26,6 +29,12 @@ struct fake_catalog *fake_ledger_catalog(struct fake_ledger *ledger, const char 
     for (size_t i = 0; i < ledger->catalog_count; i++)
         if (strcmp(ledger->catalogs[i].id, id) == 0) return &ledger->catalogs[i];
     return NULL;
+}
+
+static struct fake_catalog *known_catalog(struct fake_ledger *ledger, const char *id) {
+    struct fake_catalog *catalog = fake_ledger_catalog(ledger, id);
+    GRI_ASSERT(catalog);
+    return catalog;
 }
 
 struct fake_catalog *fake_ledger_add_catalog(struct fake_ledger *ledger, const char *id) {
@@ -58,7 +67,8 @@ struct fake_url *fake_ledger_url(struct fake_ledger *ledger, const char *url) {
     return NULL;
 }
 
-/* --- leases and feeder ------------------------------------------------------------------------------------------------------- */
+/* --- leases and feeder -------------------------------------------------------------------------------------------------------
+ */
 
 static void lease(struct gri_ledger *port, struct gri_ledger_lease *request) {
     struct fake_ledger *ledger = self(port);
@@ -77,13 +87,14 @@ static int64_t open_of(const struct fake_ledger *ledger, const struct fake_catal
 
 static void feed(struct gri_ledger *port, struct gri_ledger_feed *request) {
     struct fake_ledger *ledger = self(port);
-    if (!answer(ledger, &request->op, "feed")) return;
+    if (!answer(ledger, &request->op, "feed") || request->op.status != GRI_OK) return;
     request->catalogs = gri_calloc(FAKE_CATALOGS, sizeof *request->catalogs);
     for (size_t i = 0; i < ledger->catalog_count && request->count < request->catalog_limit; i++) {
         const struct fake_catalog *from = &ledger->catalogs[i];
         if (from->state == GRI_CATALOG_FINISHED) continue;
         struct gri_feed_catalog *to = &request->catalogs[request->count++];
-        *to = (struct gri_feed_catalog){.state = from->state, .chunks = (int64_t)from->chunk_count, .open = open_of(ledger, from)};
+        *to =
+            (struct gri_feed_catalog){.state = from->state, .chunks = (int64_t)from->chunk_count, .open = open_of(ledger, from)};
         if (to->open > request->open_limit) to->open = request->open_limit;
         gri_copy(to->id, sizeof to->id, from->id);
         to->next = gri_calloc(FAKE_CHUNKS, sizeof *to->next);
@@ -99,7 +110,7 @@ static void announced(struct gri_ledger *port, struct gri_ledger_announced *requ
     struct fake_ledger *ledger = self(port);
     fake_trace_add(ledger->trace, "announced %s", request->catalog);
     if (!answer(ledger, &request->op, "announced")) return;
-    struct fake_catalog *catalog = fake_ledger_catalog(ledger, request->catalog);
+    struct fake_catalog *catalog = known_catalog(ledger, request->catalog);
     for (size_t i = 0; i < request->count; i++)
         gri_copy(catalog->chunks[request->chunks[i]].announced_id, GRI_ENTRY_ID_MAX, request->ids[i]);
 }
@@ -108,11 +119,12 @@ static void settle(struct gri_ledger *port, struct gri_ledger_settle *request) {
     struct fake_ledger *ledger = self(port);
     fake_trace_add(ledger->trace, "settle %s", request->catalog);
     if (!answer(ledger, &request->op, "settle")) return;
-    fake_ledger_catalog(ledger, request->catalog)->state = GRI_CATALOG_FINISHED;
+    known_catalog(ledger, request->catalog)->state = GRI_CATALOG_FINISHED;
     request->finished = true;
 }
 
-/* --- admission --------------------------------------------------------------------------------------------------------------- */
+/* --- admission ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void read_chunk(struct gri_ledger *port, struct gri_ledger_chunk *request) {
     struct fake_ledger *ledger = self(port);
@@ -146,7 +158,7 @@ static int by_number(const void *a, const void *b) {
 static void accounted(struct gri_ledger *port, struct gri_ledger_accounted *request) {
     struct fake_ledger *ledger = self(port);
     fake_trace_add(ledger->trace, "accounted %s", request->catalog);
-    if (!answer(ledger, &request->op, "accounted")) return;
+    if (!answer(ledger, &request->op, "accounted") || request->op.status != GRI_OK) return;
     request->lines = gri_calloc(ledger->url_count + ledger->error_count + 1, sizeof *request->lines);
     for (size_t i = 0; i < ledger->url_count; i++)
         if (strcmp(ledger->urls[i].catalog, request->catalog) == 0) request->lines[request->count++] = ledger->urls[i].line;
@@ -168,8 +180,11 @@ static enum gri_admitted admit_one(struct fake_ledger *ledger, const struct gri_
     if (known) return GRI_KNOWN;
     GRI_ASSERT(ledger->url_count < FAKE_URLS);
     struct fake_url *url = &ledger->urls[ledger->url_count++];
-    *url = (struct fake_url){
-        .url = gri_strdup(job->url), .line = request->urls[i].line, .run = 1, .queued_at = ledger->loop->now, .state = GRI_URL_QUEUED};
+    *url = (struct fake_url){.url = gri_strdup(job->url),
+                             .line = request->urls[i].line,
+                             .run = 1,
+                             .queued_at = ledger->loop->now,
+                             .state = GRI_URL_QUEUED};
     gri_copy(url->key, sizeof url->key, job->key);
     if (request->catalog) gri_copy(url->catalog, sizeof url->catalog, request->catalog);
     return GRI_ADMITTED;
@@ -203,7 +218,8 @@ static void reject(struct gri_ledger *port, struct gri_ledger_reject *request) {
 static void chunk_done(struct gri_ledger *port, struct gri_ledger_chunk_done *request) {
     struct fake_ledger *ledger = self(port);
     fake_trace_add(ledger->trace, "chunk_done %s %lld", request->catalog, (long long)request->number);
-    if (answer(ledger, &request->op, "chunk_done")) fake_ledger_catalog(ledger, request->catalog)->chunks[request->number].admitted = true;
+    if (answer(ledger, &request->op, "chunk_done"))
+        known_catalog(ledger, request->catalog)->chunks[request->number].admitted = true;
 }
 
 static void quarantine(struct gri_ledger *port, struct gri_ledger_quarantine *request) {
@@ -219,7 +235,8 @@ static void events(struct gri_ledger *port, struct gri_ledger_events *request) {
     ledger->last_event = request->events[request->count - 1].reason;
 }
 
-/* --- dispatcher and sweeper -------------------------------------------------------------------------------------------------- */
+/* --- dispatcher and sweeper --------------------------------------------------------------------------------------------------
+ */
 
 static struct gri_due due_of(const struct fake_ledger *ledger, const struct fake_url *url) {
     struct gri_due due = {.job = {.run = url->run, .url = gri_strdup(url->url)}, .queued_ms = ledger->loop->now - url->queued_at};
@@ -241,13 +258,17 @@ static void due(struct gri_ledger *port, struct gri_ledger_due *request) {
         url->queued_at = ledger->loop->now;
         request->due[request->count++] = due_of(ledger, url);
     }
+    if (request->op.status == GRI_OK) return;
+    gri_due_free(request->due, request->count); /* applied, and the answer was lost */
+    request->due = NULL;
+    request->count = 0;
 }
 
 static void stale(struct gri_ledger *port, struct gri_ledger_stale *request) {
     struct fake_ledger *ledger = self(port);
     fake_trace_add(ledger->trace, "stale %lld", (long long)request->min_age_ms);
     size_t from = request->after[0] ? (size_t)strtoul(request->after, NULL, 10) : 0;
-    if (!answer(ledger, &request->op, "stale")) return;
+    if (!answer(ledger, &request->op, "stale") || request->op.status != GRI_OK) return;
     request->due = gri_calloc(request->limit, sizeof *request->due);
     for (size_t i = from; i < ledger->url_count; i++) {
         const struct fake_url *url = &ledger->urls[i];
@@ -270,7 +291,9 @@ static void check(struct gri_ledger *port, struct gri_ledger_check *request) {
     }
 }
 
-static void gauges(struct gri_ledger *port, struct gri_ledger_gauges *request) { (void)answer(self(port), &request->op, "gauges"); }
+static void gauges(struct gri_ledger *port, struct gri_ledger_gauges *request) {
+    (void)answer(self(port), &request->op, "gauges");
+}
 
 static void finish(struct gri_ledger *port, struct gri_ledger_finish *request) {
     (void)port;

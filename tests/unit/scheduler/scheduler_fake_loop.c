@@ -14,9 +14,15 @@ struct gri_timer {
     void *arg;
 };
 
-static struct fake_loop *self(struct gri_loop *loop) { return gri_container_of(loop, struct fake_loop, base); }
-static int64_t now_ms(struct gri_loop *loop) { return self(loop)->now; }
-static int64_t wall_ms(struct gri_loop *loop) { return 1700000000000 + self(loop)->now; }
+static struct fake_loop *self(struct gri_loop *loop) {
+    return gri_container_of(loop, struct fake_loop, base);
+}
+static int64_t now_ms(struct gri_loop *loop) {
+    return self(loop)->now;
+}
+static int64_t wall_ms(struct gri_loop *loop) {
+    return 1700000000000 + self(loop)->now;
+}
 
 static uint64_t next_random(struct gri_loop *loop) {
     uint64_t *seed = &self(loop)->seed;
@@ -44,7 +50,9 @@ static void timer_stop(struct gri_loop *loop, struct gri_timer *timer) {
     free(timer);
 }
 
-static void post(struct gri_loop *loop, void (*run)(void *arg), void *arg) { timer_start(loop, 0, run, arg); }
+static void post(struct gri_loop *loop, void (*run)(void *arg), void *arg) {
+    timer_start(loop, 0, run, arg);
+}
 
 void fake_loop_init(struct fake_loop *loop) {
     static const struct gri_loop_ops ops = {.now_ms = now_ms,
@@ -115,7 +123,9 @@ static struct gri_sha256 *sum_begin(void) {
     return sum;
 }
 
-static void sum_add(struct gri_sha256 *sum, struct gri_slice bytes) { gri_bytes_put_slice(&sum->text, bytes); }
+static void sum_add(struct gri_sha256 *sum, struct gri_slice bytes) {
+    gri_bytes_put_slice(&sum->text, bytes);
+}
 
 static void sum_end(struct gri_sha256 *sum, char out[GRI_SHA256_HEX]) {
     if (out) fake_sum(gri_bytes_slice(&sum->text), out);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct fake_stream *self(struct gri_stream *stream) { return gri_container_of(stream, struct fake_stream, base); }
+static struct fake_stream *self(struct gri_stream *stream) {
+    return gri_container_of(stream, struct fake_stream, base);
+}
 
 static void finish(void *arg) {
     struct gri_op *op = arg;
@@ -18,7 +20,8 @@ static bool answer(struct fake_stream *stream, struct gri_op *op, const char *na
     bool hit = fault->op && fault->times > 0 && strcmp(fault->op, name) == 0;
     if (hit) fault->times--;
     op->status = GRI_OK;
-    if (stream->down || hit) op->status = gri_fail_as(&op->error, hit ? fault->status : GRI_RETRY, GRI_R_stream, "fake: %s fails", name);
+    if (stream->down || hit)
+        op->status = gri_fail_as(&op->error, hit ? fault->status : GRI_RETRY, GRI_R_stream, "fake: %s fails", name);
     gri_timer_start(&stream->loop->base, 1, finish, op);
     return op->status == GRI_OK || (hit && fault->applied);
 }
@@ -38,7 +41,8 @@ void fake_stream_remove(struct fake_stream *stream, const char *id) {
     stream->entry_count--;
 }
 
-/* --- read and reclaim -------------------------------------------------------------------------------------------------------- */
+/* --- read and reclaim --------------------------------------------------------------------------------------------------------
+ */
 
 static struct gri_url_entry copy_of(const struct fake_entry *from) {
     struct gri_url_entry entry = from->entry;
@@ -62,7 +66,7 @@ static void finish_read(struct fake_stream *stream) {
     gri_timer_stop(&stream->loop->base, stream->read_timer);
     stream->read_timer = NULL;
     fake_trace_add(stream->trace, "read %zu", request->count);
-    if (!answer(stream, &request->op, "read")) {
+    if (!answer(stream, &request->op, "read") || request->op.status != GRI_OK) {
         gri_url_entries_free(request->urls, request->count);
         request->urls = NULL;
     }
@@ -88,8 +92,10 @@ static void read_urls(struct gri_stream *port, struct gri_stream_read *request) 
         return;
     }
     stream->read = request;
-    if (has_new(stream)) finish_read(stream);
-    else stream->read_timer = gri_timer_start(&stream->loop->base, request->block_ms, read_timed_out, stream);
+    if (has_new(stream))
+        finish_read(stream);
+    else
+        stream->read_timer = gri_timer_start(&stream->loop->base, request->block_ms, read_timed_out, stream);
 }
 
 static void cancel_read(struct gri_stream *port, struct gri_stream_read *request) {
@@ -111,11 +117,13 @@ static void reclaim(struct gri_stream *port, struct gri_stream_reclaim *request)
     }
 }
 
-/* --- fenced calls ------------------------------------------------------------------------------------------------------------ */
+/* --- fenced calls ------------------------------------------------------------------------------------------------------------
+ */
 
-static bool is_owned(struct fake_stream *stream, const char *id) {
-    const struct fake_entry *entry = fake_stream_entry(stream, id);
-    return entry && entry->delivered && entry->mine;
+/* NULL when it is another's or gone. */
+static struct fake_entry *owned(struct fake_stream *stream, const char *id) {
+    struct fake_entry *entry = fake_stream_entry(stream, id);
+    return entry && entry->delivered && entry->mine ? entry : NULL;
 }
 
 static void heartbeat(struct gri_stream *port, struct gri_stream_heartbeat *request) {
@@ -123,9 +131,9 @@ static void heartbeat(struct gri_stream *port, struct gri_stream_heartbeat *requ
     fake_trace_add(stream->trace, "heartbeat %zu", request->count);
     if (!answer(stream, &request->op, "heartbeat")) return;
     for (size_t i = 0; i < request->count; i++) {
-        bool owned = is_owned(stream, request->ids[i]);
-        request->fences[i] = owned ? GRI_OWNED : GRI_FENCED;
-        if (owned) fake_stream_entry(stream, request->ids[i])->beat_ms = stream->loop->now;
+        struct fake_entry *entry = owned(stream, request->ids[i]);
+        request->fences[i] = entry ? GRI_OWNED : GRI_FENCED;
+        if (entry) entry->beat_ms = stream->loop->now;
     }
 }
 
@@ -134,12 +142,13 @@ static void ack(struct gri_stream *port, struct gri_stream_ack *request) {
     fake_trace_add(stream->trace, "ack %zu %s", request->count, request->ids[0]);
     if (!answer(stream, &request->op, "ack")) return;
     for (size_t i = 0; i < request->count; i++) {
-        request->fences[i] = is_owned(stream, request->ids[i]) ? GRI_OWNED : GRI_FENCED;
+        request->fences[i] = owned(stream, request->ids[i]) ? GRI_OWNED : GRI_FENCED;
         if (request->fences[i] == GRI_OWNED) fake_stream_remove(stream, request->ids[i]);
     }
 }
 
-/* --- announcements ----------------------------------------------------------------------------------------------------------- */
+/* --- announcements -----------------------------------------------------------------------------------------------------------
+ */
 
 static const char *push(struct fake_stream *stream, struct gri_url_entry entry, int delivered) {
     GRI_ASSERT(stream->entry_count < FAKE_ENTRIES);
@@ -178,7 +187,8 @@ static void present(struct gri_stream *port, struct gri_stream_present *request)
         request->present[i] = fake_stream_entry(stream, request->ids[i]) != NULL;
 }
 
-/* --- the window -------------------------------------------------------------------------------------------------------------- */
+/* --- the window --------------------------------------------------------------------------------------------------------------
+ */
 
 static long find_inflight(const struct fake_stream *stream, const char *key) {
     for (size_t i = 0; i < stream->inflight_count; i++)
@@ -229,17 +239,26 @@ static void leave(struct gri_stream *port, struct gri_stream_leave *request) {
     request->removed = answer(self(port), &request->op, "leave");
 }
 
-void fake_stream_finish_jobs(struct fake_stream *stream) { stream->inflight_count = 0; }
+void fake_stream_finish_jobs(struct fake_stream *stream) {
+    stream->inflight_count = 0;
+}
 
-/* --- the connection ---------------------------------------------------------------------------------------------------------- */
+/* --- the connection ----------------------------------------------------------------------------------------------------------
+ */
 
 static void tell(struct fake_stream *stream, enum gri_stream_state state) {
     if (stream->base.changed) stream->base.changed(stream->base.changed_arg, state);
 }
 
-static void connected(void *arg) { tell(arg, GRI_STREAM_UP); }
-static void open_stream(struct gri_stream *port) { gri_timer_start(&self(port)->loop->base, 1, connected, self(port)); }
-static void close_stream(struct gri_stream *port) { self(port)->down = true; }
+static void connected(void *arg) {
+    tell(arg, GRI_STREAM_UP);
+}
+static void open_stream(struct gri_stream *port) {
+    gri_timer_start(&self(port)->loop->base, 1, connected, self(port));
+}
+static void close_stream(struct gri_stream *port) {
+    self(port)->down = true;
+}
 
 void fake_stream_set_down(struct fake_stream *stream, bool down) {
     stream->down = down;

@@ -9,7 +9,7 @@
 #include <grisaille/ledger.h>
 #include <grisaille/stream.h>
 
-enum { FAKE_TRACE = 20000, FAKE_ENTRIES = 4000, FAKE_URLS = 20000, FAKE_CATALOGS = 16, FAKE_CHUNKS = 64, FAKE_ERRORS = 4000 };
+enum { FAKE_TRACE = 200000, FAKE_ENTRIES = 4000, FAKE_URLS = 20000, FAKE_CATALOGS = 16, FAKE_CHUNKS = 64, FAKE_ERRORS = 4000 };
 
 /* --- loop ------------------------------------------------------------------------------------------------------------------- */
 
@@ -65,9 +65,9 @@ struct fake_stream {
     struct {
         char key[GRI_KEY_MAX];
         bool lost;
-    } *inflight;
+    } * inflight;
     size_t inflight_count;
-    int64_t dispatched; /* in all */
+    int64_t dispatched;           /* in all */
     struct gri_stream_read *read; /* blocked */
     int64_t read_until;
     struct gri_timer *read_timer;
@@ -127,7 +127,7 @@ struct fake_ledger {
         char catalog[GRI_CATALOG_ID_MAX];
         int64_t line;
         enum gri_reason reason;
-    } *errors;
+    } * errors;
     size_t error_count;
     char quarantined[GRI_ENTRY_ID_MAX];
     size_t largest_admit, event_count;

@@ -75,6 +75,7 @@ static void entries_of_the_dead_are_taken_over_after_a_lease(void **state) {
     assert_int_equal(fake_trace_count(&b->trace, "reclaim"), 0);
     bench_run(b, 8000);
     assert_true(fake_trace_count(&b->trace, "reclaim") >= 1);
+    assert_int_equal(fake_trace_count(&b->trace, "events 1 reclaimed"), 1);
     assert_int_equal(b->ledger.url_count, 1);
     assert_int_equal(b->stream.entry_count, 0);
 }

@@ -33,6 +33,7 @@ static void queued_job_that_is_not_inflight_is_swept_after_a_minute(void **state
     assert_int_equal(b->stream.dispatched, 1);
     bench_run(b, 25000);
     assert_int_equal(b->stream.dispatched, 2);
+    assert_int_equal(fake_trace_count(&b->trace, "events 1 repaired"), 1);
     bench_run(b, 60000);
     assert_int_equal(b->stream.dispatched, 2);
 }
@@ -103,8 +104,10 @@ static void sweeper_stops_at_a_full_window_and_goes_on_when_there_is_room(void *
     bench_run(b, 900);
     assert_true(b->stream.inflight_count <= 40 && b->stream.dispatched > 30 && b->stream.dispatched < 60);
     for (size_t i = 0; i < b->stream.inflight_count;) { /* the others' work ends */
-        if (strncmp(b->stream.inflight[i].key, "other", 5) != 0) i++;
-        else b->stream.inflight[i] = b->stream.inflight[--b->stream.inflight_count];
+        if (strncmp(b->stream.inflight[i].key, "other", 5) != 0)
+            i++;
+        else
+            b->stream.inflight[i] = b->stream.inflight[--b->stream.inflight_count];
     }
     bench_run(b, 5000);
     assert_int_equal(b->stream.inflight_count, 30);

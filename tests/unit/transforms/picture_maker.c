@@ -16,7 +16,20 @@ static uint8_t pixel(int x, int y, int band, uint32_t *seed) {
     return (uint8_t)(((x * (3 + band) + y * (5 - band)) / 4 + (x / 16 ^ y / 16) * 9 + noise) & 0xFF);
 }
 
+/* DC at once; each AC coefficient in two scans of its own. */
+static void set_many_scans(struct jpeg_compress_struct *out, jpeg_scan_info *scans) {
+    int count = 0;
+    scans[count++] = (jpeg_scan_info){.comps_in_scan = 1};
+    for (int k = 1; k < DCTSIZE2; k++) {
+        scans[count++] = (jpeg_scan_info){.comps_in_scan = 1, .Ss = k, .Se = k, .Al = 1};
+        scans[count++] = (jpeg_scan_info){.comps_in_scan = 1, .Ss = k, .Se = k, .Ah = 1};
+    }
+    out->scan_info = scans;
+    out->num_scans = count;
+}
+
 static void set_scans(struct jpeg_compress_struct *out, const struct jpeg_recipe *recipe, jpeg_scan_info *scans) {
+    if (recipe->many_scans) set_many_scans(out, scans);
     if (!recipe->separate_scans) return;
     for (int i = 0; i < recipe->components; i++)
         scans[i] = (jpeg_scan_info){.comps_in_scan = 1, .component_index = {i}, .Ss = 0, .Se = 63};
@@ -45,7 +58,7 @@ static void keep_scans(struct gri_bytes *file, size_t from, int count) {
 void make_jpeg(const struct jpeg_recipe *recipe, struct gri_bytes *out) {
     struct jpeg_compress_struct file;
     struct jpeg_error_mgr errors;
-    jpeg_scan_info scans[4];
+    jpeg_scan_info scans[2 * DCTSIZE2];
     unsigned char *memory = NULL;
     unsigned long len = 0;
     memset(&file, 0, sizeof file);

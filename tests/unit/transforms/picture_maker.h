@@ -10,6 +10,7 @@ struct jpeg_recipe {
     int components;   /* 1 gray, 3 colour, 4 CMYK */
     int across, down; /* luma's sampling factors; 1 1 is 4:4:4, 2 2 is 4:2:0 */
     bool progressive, optimised, arithmetic, rgb, separate_scans;
+    bool many_scans; /* gray only: 127 sound progressive scans, one a coefficient and bit plane */
     int restart;     /* MCUs between restart markers; 0: none */
     int orientation; /* of an EXIF segment; 0: no EXIF */
     int stop_scans;  /* keep only that many scans, then the end marker; 0: all */

@@ -133,7 +133,7 @@ static void unfit_objects_are_refused_with_the_reason(void **state) {
                  {"plugin_no_symbol", "no symbol gri_transform_plugin"},
                  {"plugin_taken", "the name grayscale is taken (built-in)"},
                  {"plugin_bad_name", "a transform's name is of the form"},
-                 {"plugin_short", "has 4 bytes"}};
+                 {"plugin_short", "struct gri_transform has 8 bytes"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct folder folder;
         open_folder(&folder);

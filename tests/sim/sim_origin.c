@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model of the origins, and a toy codec. What a URL gives is told by its path, so that the oracle can know it too:
+ *   /ok/<content>      always that content
+ *   /random/<n>        another content each time
+ *   /flaky/<n>/<c>     two failures, then content c
+ *   /gone/<n>          404
+ *   /html/<n>          bytes that are no image
+ *   /busy/<n>/<c>      429 with Retry-After now and then, else content c */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+void sim_origin_url(int n, char out[128]) {
+    switch (n % 10) {
+    case 6:
+        (void)gri_format(out, 128, "https://rare.example/random/%d", n);
+        break;
+    case 7:
+        (void)gri_format(out, 128, "https://weak.example/flaky/%d/%d", n, n % 37);
+        break;
+    case 8:
+        (void)gri_format(out, 128, n % 3 ? "https://gone.example/gone/%d" : "https://gone.example/html/%d", n);
+        break;
+    case 9:
+        (void)gri_format(out, 128, "https://busy.example/busy/%d/%d", n, n % 41);
+        break;
+    default:
+        (void)gri_format(out, 128, "https://good.example/ok/%d?n=%d", n % 50, n);
+        break;
+    }
+}
+
+enum sim_fate sim_origin_fate(const char *url) {
+    if (strstr(url, "/gone/") || strstr(url, "/html/")) return SIM_DEAD;
+    if (strstr(url, "/flaky/")) return SIM_EITHER; /* enough faults elsewhere may use up its attempts */
+    return SIM_DONE;
+}
+
+static void put_content(struct gri_fetch *fetch, const char *kind, int64_t content) {
+    gri_bytes_reset(&fetch->body);
+    gri_bytes_printf(&fetch->body, "%s:%lld", kind, (long long)content);
+    fetch->http_status = 200;
+    fetch->final_url = gri_strdup(fetch->url);
+    (void)gri_copy(fetch->content_type, sizeof fetch->content_type, "image/jpeg");
+}
+
+static void refuse(struct gri_fetch *fetch, enum gri_reason reason, int status) {
+    fetch->http_status = status;
+    fetch->op.status = gri_fail(&fetch->op.error, reason, "HTTP %d", status);
+}
+
+static int64_t last_number(const char *url) {
+    const char *slash = strrchr(url, '/');
+    return slash ? strtoll(slash + 1, NULL, 10) : 0;
+}
+
+static int64_t do_fetch(struct sim_process *process, struct gri_op *op, bool part) {
+    struct gri_fetch *fetch = gri_container_of(op, struct gri_fetch, op);
+    struct sim_world *world = process->world;
+    (void)part;
+    fetch->retry_after_ms = -1;
+    if (sim_is_hurried(process, op)) {
+        refuse(fetch, GRI_R_timeout, 0);
+    } else if (strstr(fetch->url, "/gone/")) {
+        refuse(fetch, GRI_R_http_4xx, 404);
+    } else if (strstr(fetch->url, "/html/")) {
+        put_content(fetch, "HTML", 0);
+    } else if (strstr(fetch->url, "/random/")) {
+        put_content(fetch, "IMAGE", 100000 + (int64_t)(sim_random(world) % 100000));
+    } else if (strstr(fetch->url, "/flaky/") && sim_one_in(world, 2)) {
+        refuse(fetch, GRI_R_http_5xx, 500);
+    } else if (strstr(fetch->url, "/busy/") && sim_one_in(world, 4)) {
+        refuse(fetch, GRI_R_rate_limited, 429);
+        fetch->throttled = true;
+        fetch->retry_after_ms = sim_between(world, 1, 9) * 1000;
+    } else {
+        put_content(fetch, "IMAGE", last_number(fetch->url));
+    }
+    return 0;
+}
+
+static void submit_fetch(struct gri_fetcher *fetcher, struct gri_fetch *request) {
+    sim_submit(gri_container_of(fetcher, struct sim_process, fetcher), SIM_ORIGIN, &request->op, do_fetch);
+}
+
+static void cancel_fetch(struct gri_fetcher *fetcher, struct gri_fetch *request) {
+    sim_hurry(gri_container_of(fetcher, struct sim_process, fetcher), &request->op);
+}
+
+/* --- the codec --- */
+
+struct gri_plan {
+    int unused;
+};
+
+static enum gri_status compile(struct gri_codec *codec, struct gri_slice definition, struct gri_plan **plan,
+                               struct gri_error *error) {
+    (void)codec, (void)definition, (void)error;
+    *plan = gri_calloc(1, sizeof **plan);
+    return GRI_OK;
+}
+
+static void plan_free(struct gri_codec *codec, struct gri_plan *plan) {
+    (void)codec;
+    free(plan);
+}
+
+static enum gri_status run(struct gri_codec *codec, const struct gri_plan *plan, struct gri_slice source, struct gri_picture *out,
+                           struct gri_error *error) {
+    (void)codec, (void)plan;
+    *out = (struct gri_picture){.width = 1, .height = 1, .source_width = 1, .source_height = 1};
+    if (source.len < 6 || memcmp(source.data, "IMAGE:", 6) != 0) return gri_fail(error, GRI_R_not_image, "no picture");
+    gri_bytes_init(&out->output, 1024);
+    gri_bytes_put(&out->output, "GRAY:");
+    gri_bytes_put_slice(&out->output, source);
+    (void)gri_copy(out->content_type, sizeof out->content_type, "image/jpeg");
+    (void)gri_copy(out->source_type, sizeof out->source_type, "image/jpeg");
+    return GRI_OK;
+}
+
+static const char *version(struct gri_codec *codec) {
+    (void)codec;
+    return "simulated";
+}
+
+void sim_origin_ops(struct sim_process *process) {
+    static const struct gri_fetcher_ops fetcher = {.fetch = submit_fetch, .cancel = cancel_fetch};
+    static const struct gri_codec_ops codec = {.compile = compile, .plan_free = plan_free, .run = run, .version = version};
+    process->fetcher.ops = &fetcher;
+    process->codec.ops = &codec;
+}
