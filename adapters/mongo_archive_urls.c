@@ -187,17 +187,19 @@ static enum gri_status estimate(const struct gri_mongo_session *session, enum gr
 /* Done is what is left of all: by far the most, and never counted one by one. */
 static enum gri_status url_totals(const struct gri_mongo_session *session, struct gri_json *out, struct gri_error *error) {
     static const struct {
-        const char *state, *index;
-    } STATES[] = {{"queued", GRI_INDEX_URLS_QUEUED}, {"waiting", GRI_INDEX_URLS_WAITING}, {"dead", GRI_INDEX_URLS_DEAD}};
+        enum gri_url_state state;
+        const char *index;
+    } STATES[] = {
+        {GRI_URL_QUEUED, GRI_INDEX_URLS_QUEUED}, {GRI_URL_WAITING, GRI_INDEX_URLS_WAITING}, {GRI_URL_DEAD, GRI_INDEX_URLS_DEAD}};
     int64_t all = 0, rest = 0;
     struct gri_json *urls = gri_json_object();
     gri_json_set(out, "urls", urls);
     enum gri_status status = GRI_OK;
     for (size_t i = 0; status == GRI_OK && i < sizeof STATES / sizeof *STATES; i++) {
         int64_t count = 0;
-        status = gri_mongo_count(session, GRI_MONGO_URLS, BCON_NEW("state", BCON_UTF8(STATES[i].state)), STATES[i].index,
-                                 COUNT_LIMIT, &count, error);
-        gri_json_set_int(urls, STATES[i].state, count);
+        status = gri_mongo_count(session, GRI_MONGO_URLS, gri_mongo_state_filter(STATES[i].state), STATES[i].index, COUNT_LIMIT,
+                                 &count, error);
+        gri_json_set_int(urls, gri_url_state_name(STATES[i].state), count);
         rest += count;
     }
     if (status == GRI_OK) status = estimate(session, GRI_MONGO_URLS, &all, error);
@@ -230,9 +232,10 @@ static bool keep_age(const bson_t *document, void *arg) {
 /* How long the one that has waited longest past its time is overdue. */
 static enum gri_status oldest_waiting(const struct gri_mongo_session *session, struct gri_json *out, struct gri_error *error) {
     int64_t age_ms = 0;
-    bson_t *pipeline = BCON_NEW("0", "{", "$match", "{", "state", "waiting", "}", "}", "1", "{", "$sort", "{", "next_at",
-                                BCON_INT32(1), "}", "}", "2", "{", "$limit", BCON_INT32(1), "}", "3", "{", "$project", "{",
-                                "age_ms", "{", "$subtract", "[", "$$NOW", "$next_at", "]", "}", "}", "}");
+    bson_t *filter = gri_mongo_state_filter(GRI_URL_WAITING);
+    bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$sort", "{", "next_at", BCON_INT32(1),
+                                "}", "}", "2", "{", "$limit", BCON_INT32(1), "}", "3", "{", "$project", "{", "age_ms", "{",
+                                "$subtract", "[", "$$NOW", "$next_at", "]", "}", "}", "}");
     enum gri_status status = gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, BCON_NEW("hint", GRI_INDEX_URLS_WAITING),
                                                  keep_age, &age_ms, error);
     gri_json_set_int(out, "oldest_waiting_ms", age_ms > 0 ? age_ms : 0);

@@ -43,7 +43,7 @@ static bool take_due(const bson_t *document, void *arg) {
 }
 
 static bson_t *waiting_filter(const struct gri_ledger_due *request) {
-    bson_t *filter = BCON_NEW("state", "waiting");
+    bson_t *filter = gri_mongo_state_filter(GRI_URL_WAITING);
     bson_t condition, hosts;
     if (request->skip_count == 0) return filter;
     BSON_APPEND_DOCUMENT_BEGIN(filter, "host", &condition);
@@ -134,7 +134,7 @@ static bool take_stale(const bson_t *document, void *arg) {
 /* Pages by (queued_at, _id); `after` is "<queued_at ms>;<key>". */
 static bson_t *queued_filter(const char *after) {
     const char *key = strchr(after, ';');
-    if (!key) return BCON_NEW("state", "queued");
+    if (!key) return gri_mongo_state_filter(GRI_URL_QUEUED);
     int64_t at = strtoll(after, NULL, 10);
     return BCON_NEW("state", "queued", "$or", "[",                              //
                     "{", "queued_at", "{", "$gt", BCON_DATE_TIME(at), "}", "}", //

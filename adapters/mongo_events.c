@@ -60,14 +60,15 @@ enum gri_status gri_mongo_work_events(struct gri_mongo_session *session, struct 
 
 enum gri_status gri_mongo_work_gauges(struct gri_mongo_session *session, struct gri_op *op) {
     struct gri_ledger_gauges *request = gri_container_of(op, struct gri_ledger_gauges, op);
-    enum gri_status status = gri_mongo_count(session, GRI_MONGO_URLS, BCON_NEW("state", "waiting"), GRI_INDEX_URLS_WAITING,
-                                             GAUGE_LIMIT, &request->waiting, &op->error);
+    enum gri_status status = gri_mongo_count(session, GRI_MONGO_URLS, gri_mongo_state_filter(GRI_URL_WAITING),
+                                             GRI_INDEX_URLS_WAITING, GAUGE_LIMIT, &request->waiting, &op->error);
     if (status == GRI_OK) {
-        status = gri_mongo_count(session, GRI_MONGO_URLS, BCON_NEW("state", "queued"), GRI_INDEX_URLS_QUEUED, GAUGE_LIMIT,
-                                 &request->queued, &op->error);
+        status = gri_mongo_count(session, GRI_MONGO_URLS, gri_mongo_state_filter(GRI_URL_QUEUED), GRI_INDEX_URLS_QUEUED,
+                                 GAUGE_LIMIT, &request->queued, &op->error);
     }
     if (status == GRI_OK) {
-        status = gri_mongo_count(session, GRI_MONGO_CATALOGS, BCON_NEW("unfinished", BCON_BOOL(true)),
+        status = gri_mongo_count(session, GRI_MONGO_CATALOGS,
+                                 BCON_NEW("unfinished", BCON_BOOL(true), "created_at", "{", "$gte", BCON_DATE_TIME(0), "}"),
                                  GRI_INDEX_CATALOGS_UNFINISHED, GAUGE_LIMIT, &request->catalogs, &op->error);
     }
     return status;

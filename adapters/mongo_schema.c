@@ -53,6 +53,11 @@ static const struct index INDEXES[] = {
 static const enum gri_mongo_collection PLAIN[] = {GRI_MONGO_LINE_ERRORS, GRI_MONGO_RULESETS, GRI_MONGO_PIPELINES,
                                                   GRI_MONGO_QUARANTINE, GRI_MONGO_LEASES};
 
+bson_t *gri_mongo_state_filter(enum gri_url_state state) {
+    const char *field = state == GRI_URL_QUEUED ? "queued_at" : state == GRI_URL_WAITING ? "next_at" : "changed_at";
+    return BCON_NEW("state", BCON_UTF8(gri_url_state_name(state)), field, "{", "$gte", BCON_DATE_TIME(0), "}");
+}
+
 static bson_t *from_json(const char *json) {
     bson_error_t cause;
     bson_t *document = bson_new_from_json((const uint8_t *)json, -1, &cause);

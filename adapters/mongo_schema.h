@@ -17,6 +17,10 @@
 #define GRI_INDEX_IMAGES_JOB "job"
 #define GRI_INDEX_IMAGES_SOURCE "source"
 
+/* {state: …, <first field of that state's partial index>: any date}: the date alone makes the planner look at the index's
+ * other fields before it reads a document. For queued, waiting and dead. */
+bson_t *gri_mongo_state_filter(enum gri_url_state state);
+
 /* gri_archive's prepare: makes what is missing; again, and from several processes at once, is harmless. Failure: fatal,
  * reason config, where the database is of a newer version or no replica set. */
 enum gri_status gri_mongo_prepare(struct gri_archive *archive, struct gri_error *error) GRI_MUST_CHECK;

@@ -20,7 +20,7 @@ DEAD = {
     "/fault/huge": ("too_large", 1),
     "/fault/huge?length=1": ("too_large", 1),
     "/fault/loop": ("redirect_limit", None),
-    "/fault/hops/6": ("redirect_limit", 1),
+    "/fault/hops/6?too_many": ("redirect_limit", 1),
     "/fault/redirect?to=file:///etc/passwd": ("redirect_refused", 1),
     "/fault/redirect?to=ftp://origin.test/x": ("redirect_refused", 1),
     "/fault/redirect?to=https://origin.test:8443/x": ("redirect_refused", 1),
@@ -38,7 +38,7 @@ DEAD = {
 }
 STORED = {
     "/fault/slow/300": 1,
-    "/fault/hops/5": 1,
+    "/fault/hops/5?as_many_as_allowed": 1,
     "/fault/flaky?times=1&key=once": 2,
     "/fault/flaky?times=2&key=twice": ATTEMPTS,
     "/fault/drip/20000": 1,

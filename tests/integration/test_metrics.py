@@ -5,7 +5,7 @@ import subprocess
 
 import requests
 
-from kit import make_catalog
+from kit import make_catalog, wait_until
 
 
 def total(text, name, **labels):
@@ -50,5 +50,8 @@ def test_probes_answer(fleet):
     cluster = fleet(workers=1)
     for daemon in cluster.daemons:
         for path in ("/healthz", "/readyz"):
-            answer = requests.get(f"http://{daemon.probe_address()}{path}", timeout=20)
-            assert answer.status_code == 200, f"{daemon.name} {path}: {answer.status_code} {answer.text}"
+
+            def answers():
+                return requests.get(f"http://{daemon.probe_address()}{path}", timeout=20).status_code == 200
+
+            wait_until(answers, 20, f"{daemon.name} {path}: 200")

@@ -115,8 +115,8 @@ static pid_t spawn(const char *mongod, const char *folder, int port) {
     int null = open("/dev/null", O_WRONLY);
     dup2(null, 1);
     dup2(null, 2);
-    execl(mongod, "mongod", "--dbpath", folder, "--port", text, "--bind_ip", "127.0.0.1", "--replSet", "test", "--oplogSize", "64",
-          "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket", "--setParameter", "enableTestCommands=1", "--setParameter",
+    execl(mongod, "mongod", "--dbpath", folder, "--port", text, "--bind_ip", "127.0.0.1", "--replSet", "test", "--oplogSize",
+          "64", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket", "--setParameter", "enableTestCommands=1", "--setParameter",
           "diagnosticDataCollectionEnabled=false", (char *)NULL);
     _exit(127);
 }
@@ -206,14 +206,18 @@ void mongo_world_fresh(struct mongo_world *world) {
 
 static const enum gri_status UNDER_WAY = (enum gri_status)99;
 
-static void done(struct gri_op *op) { op->done = NULL; }
+static void done(struct gri_op *op) {
+    op->done = NULL;
+}
 
 void mongo_world_arm(struct gri_op *op) {
     op->done = done;
     op->status = UNDER_WAY;
 }
 
-void mongo_world_not_done(const struct gri_op *op) { assert_non_null(op->done); }
+void mongo_world_not_done(const struct gri_op *op) {
+    assert_non_null(op->done);
+}
 
 enum gri_status mongo_world_wait(struct mongo_world *world, struct gri_op *op) {
     struct timespec deadline;
@@ -280,7 +284,8 @@ void mongo_world_update(struct mongo_world *world, const char *collection, const
 bson_t *mongo_world_command(struct mongo_world *world, const char *database, const char *command) {
     bson_error_t cause;
     bson_t reply, *parsed = parse(command);
-    if (!mongoc_client_command_simple(world->admin, database, parsed, NULL, &reply, &cause)) fail_msg("%s: %s", command, cause.message);
+    if (!mongoc_client_command_simple(world->admin, database, parsed, NULL, &reply, &cause))
+        fail_msg("%s: %s", command, cause.message);
     bson_destroy(parsed);
     bson_t *copy = bson_copy(&reply);
     bson_destroy(&reply);
@@ -311,9 +316,11 @@ bool mongo_world_has(const bson_t *document, const char *path) {
 void mongo_world_fail(struct mongo_world *world, int times, const char *commands, const char *data) {
     char command[512];
     assert_true(gri_format(command, sizeof command,
-                           "{\"configureFailPoint\":\"failCommand\",\"mode\":{\"times\":%d},\"data\":{\"failCommands\":%s,%s}}", times, commands,
-                           data));
+                           "{\"configureFailPoint\":\"failCommand\",\"mode\":{\"times\":%d},\"data\":{\"failCommands\":%s,%s}}",
+                           times, commands, data));
     bson_destroy(mongo_world_command(world, "admin", command));
 }
 
-void mongo_world_key(char key[GRI_KEY_MAX], unsigned number) { assert_true(gri_format(key, GRI_KEY_MAX, "%064x:gray", number)); }
+void mongo_world_key(char key[GRI_KEY_MAX], unsigned number) {
+    assert_true(gri_format(key, GRI_KEY_MAX, "%064x:gray", number));
+}

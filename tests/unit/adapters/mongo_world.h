@@ -37,7 +37,7 @@ enum gri_status mongo_world_wait(struct mongo_world *world, struct gri_op *op);
 /* Fails the test where `done` was called from inside the submit call. */
 void mongo_world_not_done(const struct gri_op *op);
 /* Submits through a port and waits: MONGO_RUN(world, ledger, check, request) == GRI_OK. */
-#define MONGO_RUN(world, port, verb, request)                                                                               \
+#define MONGO_RUN(world, port, verb, request)                                                                                   \
     (mongo_world_arm(&(request)->op), (world)->port->ops->verb((world)->port, (request)), mongo_world_not_done(&(request)->op), \
      mongo_world_wait((world), &(request)->op))
 

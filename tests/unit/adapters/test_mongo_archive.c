@@ -24,11 +24,11 @@ static int fresh(void **state) {
     return 0;
 }
 
-#define ASK(call)                                                                                                           \
-    do {                                                                                                                    \
-        struct gri_error ask_error = {0};                                                                                   \
-        struct gri_error *why = &ask_error;                                                                                 \
-        if ((call) != GRI_OK) fail_msg("%s", ask_error.detail);                                                             \
+#define ASK(call)                                               \
+    do {                                                        \
+        struct gri_error ask_error = {0};                       \
+        struct gri_error *why = &ask_error;                     \
+        if ((call) != GRI_OK) fail_msg("%s", ask_error.detail); \
     } while (0)
 
 /* --- making things ---------------------------------------------------------------------------------------------------- */
@@ -79,7 +79,9 @@ static void chunk_done(const char *catalog, int64_t number) {
     assert_int_equal(MONGO_RUN(&world, ledger, chunk_done, &request), GRI_OK);
 }
 
-static void image_id(char id[GRI_IMAGE_ID_MAX], unsigned content) { assert_true(gri_format(id, GRI_IMAGE_ID_MAX, "%064x:" PIPELINE, content)); }
+static void image_id(char id[GRI_IMAGE_ID_MAX], unsigned content) {
+    assert_true(gri_format(id, GRI_IMAGE_ID_MAX, "%064x:" PIPELINE, content));
+}
 
 /* The job of that number ends: with the image of `content`, or dead where content is 0. */
 static void finish_url(unsigned number, unsigned content, bool made) {
@@ -94,7 +96,8 @@ static void finish_url(unsigned number, unsigned content, bool made) {
 }
 
 static void insert_image(unsigned content, unsigned job, const char *host, int64_t inserted_at_ms) {
-    struct gri_image image = {.inserted_at_ms = inserted_at_ms, .fetched_at_ms = inserted_at_ms, .width = 3, .height = 2, .bytes = 5};
+    struct gri_image image = {
+        .inserted_at_ms = inserted_at_ms, .fetched_at_ms = inserted_at_ms, .width = 3, .height = 2, .bytes = 5};
     struct gri_image_insert item = {.image = &image};
     struct gri_store_insert request = {.items = &item, .count = 1};
     struct gri_error error = {0};
@@ -124,8 +127,8 @@ static struct gri_json *get_catalog(const char *id) {
     return out;
 }
 
-static void expect_counts(const char *id, int64_t accepted, int64_t duplicate, int64_t invalid, int64_t stored, int64_t same, int64_t dead,
-                          int64_t pending) {
+static void expect_counts(const char *id, int64_t accepted, int64_t duplicate, int64_t invalid, int64_t stored, int64_t same,
+                          int64_t dead, int64_t pending) {
     struct gri_json *catalog = get_catalog(id);
     const struct gri_json *counts = gri_json_get(catalog, "counts");
     assert_int_equal(gri_json_get_int(counts, "accepted", -1), accepted);
@@ -193,7 +196,8 @@ static void of_equal_pushes_at_once_one_makes_the_catalog(void **state) {
     (void)state;
     struct pusher pushers[4] = {0};
     int made = 0;
-    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&pushers[i].thread, NULL, push_on_thread, &pushers[i]), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&pushers[i].thread, NULL, push_on_thread, &pushers[i]), 0);
     for (int i = 0; i < 4; i++) {
         pthread_join(pushers[i].thread, NULL);
         made += !pushers[i].existed;
@@ -243,7 +247,8 @@ static void a_commit_of_unknown_outcome_keeps_the_chunks(void **state) {
     struct gri_push_totals totals = {.sha256 = SUM_A, .bytes = 1, .lines = 4, .chunks = 2};
     ASK(world.archive->ops->push_begin(world.archive, &meta, &push, why));
     push_chunks(push, 2);
-    mongo_world_fail(&world, 1, "[\"update\"]", "\"appName\":\"grisaille\",\"writeConcernError\":{\"code\":64,\"errmsg\":\"timed out\"}");
+    mongo_world_fail(&world, 1, "[\"update\"]",
+                     "\"appName\":\"grisaille\",\"writeConcernError\":{\"code\":64,\"errmsg\":\"timed out\"}");
     assert_int_equal(world.archive->ops->push_commit(push, &totals, id, &existed, &error), GRI_RETRY);
     assert_int_equal(error.reason, GRI_R_unavailable);
     assert_int_equal(mongo_world_count(&world, "catalog_chunks", "{}"), 2);
@@ -320,7 +325,8 @@ static void counts_add_up_and_a_catalog_finishes_once_nothing_is_pending(void **
     assert_false(settle(id));
     expect_counts(id, 4, -1, 2, 0, 0, 0, 4);
     usleep(1100000); /* counts of a running catalog may be a second old */
-    for (int i = 0; i < 4; i++) chunk_done(id, i);
+    for (int i = 0; i < 4; i++)
+        chunk_done(id, i);
     finish_url(1, 50, true);
     finish_url(2, 50, false);
     finish_url(3, 0, false);
@@ -408,11 +414,13 @@ static void raw_chunks_and_lines_are_found(void **state) {
     bool existed;
     struct gri_push_meta meta = {.name = "n", .pipeline = PIPELINE, .rules = RULES, .by = ""};
     struct gri_push_totals totals = {.sha256 = SUM_A, .lines = 3, .chunks = 3};
-    const struct gri_push_chunk chunks[] = {{.number = 0, .first_line = 1, .lines = 2, .text = {(const uint8_t *)"a\nb\0\xff", 5}},
-                                            {.number = 1, .first_line = 3, .lines = 0, .continued = true, .text = gri_slice_of("bbb")},
-                                            {.number = 2, .first_line = 3, .lines = 1, .continued = true, .text = gri_slice_of("b\nc")}};
+    const struct gri_push_chunk chunks[] = {
+        {.number = 0, .first_line = 1, .lines = 2, .text = {(const uint8_t *)"a\nb\0\xff", 5}},
+        {.number = 1, .first_line = 3, .lines = 0, .continued = true, .text = gri_slice_of("bbb")},
+        {.number = 2, .first_line = 3, .lines = 1, .continued = true, .text = gri_slice_of("b\nc")}};
     ASK(world.archive->ops->push_begin(world.archive, &meta, &push, why));
-    for (int i = 0; i < 3; i++) assert_int_equal(world.archive->ops->push_chunk(push, &chunks[i], &error), GRI_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(world.archive->ops->push_chunk(push, &chunks[i], &error), GRI_OK);
     assert_int_equal(world.archive->ops->push_commit(push, &totals, id, &existed, &error), GRI_OK);
     gri_bytes_init(&text, 0);
     for (int i = 0; i < 3; i++) {
@@ -421,7 +429,10 @@ static void raw_chunks_and_lines_are_found(void **state) {
         assert_int_equal(read.continued, chunks[i].continued);
     }
     assert_int_equal(text.len, 11);
-    assert_memory_equal(text.data, "a\nb\0\xff" "bbbb\nc", 11);
+    assert_memory_equal(text.data,
+                        "a\nb\0\xff"
+                        "bbbb\nc",
+                        11);
     assert_int_equal(world.archive->ops->chunk(world.archive, id, 3, &read, &text, &error), GRI_PERMANENT);
     assert_int_equal(error.reason, GRI_R_not_found);
     gri_bytes_clear(&text);
@@ -448,14 +459,16 @@ static void rejected_lines_are_paged_by_line(void **state) {
     char id[GRI_CATALOG_ID_MAX];
     int64_t expected = 0;
     assert_false(push_catalog("a", 1, false, id));
-    for (int line = 12; line >= 1; line--) reject_line(id, line);
+    for (int line = 12; line >= 1; line--)
+        reject_line(id, line);
     struct gri_filter filter = {.limit = 5};
     bool more = true;
     for (int page = 0; more; page++) {
         struct gri_json *out = NULL;
         ASK(world.archive->ops->errors(world.archive, id, &filter, &out, why));
         const struct gri_json *errors = gri_json_get(out, "errors");
-        for (size_t i = 0; i < gri_json_count(errors); i++) assert_int_equal(gri_json_get_int(gri_json_at(errors, i), "line", 0), ++expected);
+        for (size_t i = 0; i < gri_json_count(errors); i++)
+            assert_int_equal(gri_json_get_int(gri_json_at(errors, i), "line", 0), ++expected);
         assert_string_equal(gri_json_str(gri_json_at(errors, 0), "reason", ""), "no_scheme");
         assert_string_equal(gri_json_str(gri_json_at(errors, 0), "text", ""), "nonsense");
         more = keep_cursor(out);
@@ -603,7 +616,8 @@ static void images_are_listed_by_time_host_and_catalog(void **state) {
     (void)state;
     char id[GRI_CATALOG_ID_MAX], newest[GRI_IMAGE_ID_MAX];
     assert_false(push_catalog("a", 5, false, id));
-    for (unsigned i = 1; i <= 7; i++) insert_image(i, i, i <= 4 ? "a.test" : "b.test", 1790000000000 + (i / 2) * 1000);
+    for (unsigned i = 1; i <= 7; i++)
+        insert_image(i, i, i <= 4 ? "a.test" : "b.test", 1790000000000 + (i / 2) * 1000);
     for (unsigned i = 1; i <= 3; i++) {
         admit_line(id, i, i, GRI_ADMITTED);
         finish_url(i, i, true);
@@ -669,7 +683,8 @@ static void totals_tell_every_state(void **state) {
     char id[GRI_CATALOG_ID_MAX];
     struct gri_json *out = NULL;
     assert_false(push_catalog("a", 2, false, id));
-    for (unsigned i = 1; i <= 4; i++) admit_line(id, i, i, GRI_ADMITTED);
+    for (unsigned i = 1; i <= 4; i++)
+        admit_line(id, i, i, GRI_ADMITTED);
     insert_image(50, 1, "a.test", 1790000000000);
     finish_url(1, 50, true);
     finish_url(2, 0, false);
@@ -696,7 +711,8 @@ static void totals_tell_every_state(void **state) {
 /* Documents read by what the adapter asked of `collection` by the index `hint` since the profiler was switched on. */
 static int64_t examined(const char *collection, const char *hint) {
     char filter[256];
-    assert_true(gri_format(filter, sizeof filter, "{\"appName\":\"grisaille\",\"ns\":\"%s.%s\",\"command.hint\":\"%s\"}", world.database, collection, hint));
+    assert_true(gri_format(filter, sizeof filter, "{\"appName\":\"grisaille\",\"ns\":\"%s.%s\",\"command.hint\":\"%s\"}",
+                           world.database, collection, hint));
     bson_t *entry = mongo_world_find(&world, "system.profile", filter);
     if (!entry) fail_msg("no query of %s by %s", collection, hint);
     int64_t count = mongo_world_number(entry, "docsExamined");
@@ -709,7 +725,8 @@ static void what_is_asked_often_is_answered_by_indexes(void **state) {
     (void)state;
     char id[GRI_CATALOG_ID_MAX];
     assert_false(push_catalog("a", 6, false, id));
-    for (unsigned i = 1; i <= 10; i++) admit_line(id, i, i, GRI_ADMITTED);
+    for (unsigned i = 1; i <= 10; i++)
+        admit_line(id, i, i, GRI_ADMITTED);
     struct gri_finish wait = {.kind = GRI_FINISH_WAIT, .run = 1, .delay_ms = 60000};
     struct gri_ledger_finish finish = {.items = &wait, .count = 1};
     for (unsigned i = 1; i <= 6; i++) {

@@ -36,7 +36,8 @@ static struct admission *admission_of(const char *catalog, unsigned from, size_t
     for (size_t i = 0; i < count; i++) {
         struct gri_admit *url = &admission->urls[i];
         mongo_world_key(url->job.key, from + (unsigned)i);
-        assert_true(gri_format(admission->texts[i], sizeof admission->texts[i], "https://host%u.test/%u", (from + (unsigned)i) % 3, from + (unsigned)i));
+        assert_true(gri_format(admission->texts[i], sizeof admission->texts[i], "https://host%u.test/%u",
+                               (from + (unsigned)i) % 3, from + (unsigned)i));
         assert_true(gri_copy(url->job.pipeline, sizeof url->job.pipeline, PIPELINE));
         assert_true(gri_format(url->host, sizeof url->host, "host%u.test", (from + (unsigned)i) % 3));
         url->job.url = admission->texts[i];
@@ -49,7 +50,8 @@ static struct admission *admission_of(const char *catalog, unsigned from, size_t
 static void admit(const char *catalog, unsigned from, size_t count) {
     struct admission *admission = admission_of(catalog, from, count);
     assert_int_equal(MONGO_RUN(&world, ledger, admit, &admission->request), GRI_OK);
-    for (size_t i = 0; i < count; i++) assert_int_equal(admission->results[i], GRI_ADMITTED);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(admission->results[i], GRI_ADMITTED);
     free(admission);
 }
 
@@ -89,7 +91,8 @@ static void preparing_again_and_at_once_is_harmless(void **state) {
     struct gri_mongo *mongo = NULL;
     struct gri_mongo_options options = {.uri = world.uri, .database = "fresh", .keep_days = 3};
     assert_int_equal(gri_mongo_create(&options, NULL, NULL, &mongo, &error), GRI_OK);
-    for (int i = 0; i < AT_ONCE; i++) assert_int_equal(pthread_create(&threads[i], NULL, prepare_on_thread, gri_mongo_archive(mongo)), 0);
+    for (int i = 0; i < AT_ONCE; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, prepare_on_thread, gri_mongo_archive(mongo)), 0);
     for (int i = 0; i < AT_ONCE; i++) {
         void *result = NULL;
         pthread_join(threads[i], &result);
@@ -206,10 +209,12 @@ static void schedulers_that_race_admit_each_url_once(void **state) {
     }
     for (int r = 0; r < RACERS; r++) {
         assert_int_equal(mongo_world_wait(&world, &racers[r]->request.op), GRI_OK);
-        for (int i = 0; i < URLS; i++) admitted[i] += racers[r]->results[i] == GRI_ADMITTED;
+        for (int i = 0; i < URLS; i++)
+            admitted[i] += racers[r]->results[i] == GRI_ADMITTED;
         free(racers[r]);
     }
-    for (int i = 0; i < URLS; i++) assert_int_equal(admitted[i], 1);
+    for (int i = 0; i < URLS; i++)
+        assert_int_equal(admitted[i], 1);
     assert_int_equal(mongo_world_count(&world, "urls", "{}"), URLS);
     /* Both catalogs asked for every one of them. */
     assert_int_equal(mongo_world_count(&world, "urls", "{\"shared\":true}"), URLS);
@@ -236,9 +241,11 @@ static void a_known_url_of_another_catalog_is_shared(void **state) {
 static void bare_urls_have_no_first_line_and_do_not_collide(void **state) {
     (void)state;
     struct admission *bare = admission_of(NULL, 0, 5);
-    for (int i = 0; i < 5; i++) bare->urls[i].line = 0;
+    for (int i = 0; i < 5; i++)
+        bare->urls[i].line = 0;
     assert_int_equal(MONGO_RUN(&world, ledger, admit, &bare->request), GRI_OK);
-    for (int i = 0; i < 5; i++) assert_int_equal(bare->results[i], GRI_ADMITTED);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(bare->results[i], GRI_ADMITTED);
     assert_int_equal(mongo_world_count(&world, "urls", "{\"first\":{\"$exists\":false}}"), 5);
     free(bare);
 }
@@ -266,7 +273,8 @@ static void the_cancelled_are_revived_and_other_dead_only_when_asked(void **stat
     assert_int_equal(MONGO_RUN(&world, ledger, admit, &other->request), GRI_OK);
     assert_int_equal(other->results[0], GRI_REVIVED);
     assert_int_equal(other->runs[0], 6);
-    for (int i = 1; i < 4; i++) assert_int_equal(other->results[i], GRI_KNOWN);
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(other->results[i], GRI_KNOWN);
     bson_t *found = record(0);
     assert_string_equal(mongo_world_text(found, "state"), "queued");
     assert_string_equal(mongo_world_text(found, "pipeline"), "gray@ffffffffffff");
@@ -337,8 +345,10 @@ static void a_definition_is_found_or_permanently_not(void **state) {
     gri_bytes_init(&request.body, 0);
     assert_int_equal(MONGO_RUN(&world, ledger, definition, &request), GRI_PERMANENT);
     assert_int_equal(request.op.error.reason, GRI_R_no_pipeline);
-    assert_int_equal(world.archive->ops->put_definition(world.archive, GRI_DEF_PIPELINE, PIPELINE, gri_slice_of("{\"a\":1}"), &error), GRI_OK);
-    assert_int_equal(world.archive->ops->put_definition(world.archive, GRI_DEF_PIPELINE, PIPELINE, gri_slice_of("{\"b\":1}"), &error), GRI_OK);
+    assert_int_equal(
+        world.archive->ops->put_definition(world.archive, GRI_DEF_PIPELINE, PIPELINE, gri_slice_of("{\"a\":1}"), &error), GRI_OK);
+    assert_int_equal(
+        world.archive->ops->put_definition(world.archive, GRI_DEF_PIPELINE, PIPELINE, gri_slice_of("{\"b\":1}"), &error), GRI_OK);
     assert_int_equal(MONGO_RUN(&world, ledger, definition, &request), GRI_OK);
     assert_string_equal(gri_bytes_text(&request.body), "{\"a\":1}");
     gri_bytes_clear(&request.body);
@@ -400,14 +410,15 @@ static void finish(struct gri_finish *items, size_t count) {
 static void outcomes_are_written_with_the_servers_time(void **state) {
     (void)state;
     admit(CATALOG_A, 0, 4);
-    struct gri_finish items[] = {finish_of(GRI_FINISH_DONE, 0, 1), finish_of(GRI_FINISH_WAIT, 1, 1), finish_of(GRI_FINISH_WAIT, 2, 1),
-                                 finish_of(GRI_FINISH_DEAD, 3, 1)};
+    struct gri_finish items[] = {finish_of(GRI_FINISH_DONE, 0, 1), finish_of(GRI_FINISH_WAIT, 1, 1),
+                                 finish_of(GRI_FINISH_WAIT, 2, 1), finish_of(GRI_FINISH_DEAD, 3, 1)};
     items[0].made = true;
     items[1].delay_ms = 90000;
     items[1].charge = true;
     items[2].limited = true;
     finish(items, 4);
-    for (int i = 0; i < 4; i++) assert_true(items[i].applied);
+    for (int i = 0; i < 4; i++)
+        assert_true(items[i].applied);
     bson_t *done = record(0), *wait = record(1), *limited = record(2), *dead = record(3);
     assert_string_equal(mongo_world_text(done, "state"), "done");
     assert_string_equal(mongo_world_text(done, "images.0"), items[0].image);
@@ -434,12 +445,14 @@ static void a_worker_that_woke_late_changes_nothing(void **state) {
     (void)state;
     admit(CATALOG_A, 0, 3);
     update_record(0, "{\"$set\":{\"run\":2}}");
-    struct gri_finish items[] = {finish_of(GRI_FINISH_DEAD, 0, 1), finish_of(GRI_FINISH_WAIT, 1, 1), finish_of(GRI_FINISH_DONE, 2, 1)};
+    struct gri_finish items[] = {finish_of(GRI_FINISH_DEAD, 0, 1), finish_of(GRI_FINISH_WAIT, 1, 1),
+                                 finish_of(GRI_FINISH_DONE, 2, 1)};
     finish(items, 3);
     assert_false(items[0].applied);
     assert_true(items[1].applied && items[2].applied);
     finish(items, 3);
-    for (int i = 0; i < 3; i++) assert_false(items[i].applied);
+    for (int i = 0; i < 3; i++)
+        assert_false(items[i].applied);
     bson_t *found = record(0);
     assert_string_equal(mongo_world_text(found, "state"), "queued");
     bson_destroy(found);
@@ -465,7 +478,8 @@ static void done_wins_over_waiting_and_dead(void **state) {
 static void an_image_made_for_a_job_that_another_finished_is_linked_too(void **state) {
     (void)state;
     admit(CATALOG_A, 0, 2);
-    struct gri_finish other = finish_of(GRI_FINISH_DONE, 0, 1), own = finish_of(GRI_FINISH_DONE, 0, 1), mate = finish_of(GRI_FINISH_DONE, 1, 1);
+    struct gri_finish other = finish_of(GRI_FINISH_DONE, 0, 1), own = finish_of(GRI_FINISH_DONE, 0, 1),
+                      mate = finish_of(GRI_FINISH_DONE, 1, 1);
     finish(&other, 1);
     own.made = true;
     assert_true(gri_format(own.image, sizeof own.image, "%064x:" PIPELINE, 77u));
@@ -594,7 +608,8 @@ static void the_stale_are_paged_by_age(void **state) {
     for (int page = 0; page < 4; page++) {
         request.after = after;
         assert_int_equal(MONGO_RUN(&world, ledger, stale, &request), GRI_OK);
-        for (size_t i = 0; i < request.count; i++) assert_true(request.due[i].queued_ms >= 120000);
+        for (size_t i = 0; i < request.count; i++)
+            assert_true(request.due[i].queued_ms >= 120000);
         seen += request.count;
         gri_due_free(request.due, request.count);
         if (!request.cursor[0]) break;
@@ -612,9 +627,14 @@ static void the_stale_are_paged_by_age(void **state) {
 
 static void events_and_gauges_are_written_and_counted(void **state) {
     (void)state;
-    struct gri_event events[] = {
-        {.level = GRI_WARN, .event = "attempt_failed", .host = "a.test", .detail = "bad \xff byte", .reason = GRI_R_dns, .attempt = 2, .ms = 7},
-        {.level = GRI_ERROR, .event = "dead_letter", .catalog = CATALOG_A, .key = ""}};
+    struct gri_event events[] = {{.level = GRI_WARN,
+                                  .event = "attempt_failed",
+                                  .host = "a.test",
+                                  .detail = "bad \xff byte",
+                                  .reason = GRI_R_dns,
+                                  .attempt = 2,
+                                  .ms = 7},
+                                 {.level = GRI_ERROR, .event = "dead_letter", .catalog = CATALOG_A, .key = ""}};
     struct gri_ledger_events request = {.events = events, .count = 2};
     assert_int_equal(MONGO_RUN(&world, ledger, events, &request), GRI_OK);
     bson_t *found = mongo_world_find(&world, "events", "{\"reason\":\"dns\"}");
@@ -637,8 +657,9 @@ static void events_and_gauges_are_written_and_counted(void **state) {
 static void a_write_that_no_majority_confirmed_is_unknown(void **state) {
     (void)state;
     struct admission *admission = admission_of(CATALOG_A, 0, 3);
-    mongo_world_fail(&world, 1, "[\"update\"]",
-                     "\"appName\":\"grisaille\",\"writeConcernError\":{\"code\":64,\"errmsg\":\"waiting for replication timed out\"}");
+    mongo_world_fail(
+        &world, 1, "[\"update\"]",
+        "\"appName\":\"grisaille\",\"writeConcernError\":{\"code\":64,\"errmsg\":\"waiting for replication timed out\"}");
     assert_int_equal(MONGO_RUN(&world, ledger, admit, &admission->request), GRI_RETRY);
     assert_true(admission->request.op.error.unknown);
     assert_int_equal(admission->request.op.error.reason, GRI_R_store);

@@ -38,7 +38,8 @@ static struct gri_image *image_of(unsigned content, unsigned job, size_t size) {
     image->bytes = 4242;
     image->fetched_at_ms = 1790000000001;
     image->inserted_at_ms = 1790000000002;
-    image->source = (struct gri_source){.url = gri_strdup("https://a.test/$x"), .final_url = gri_strdup("https://b.test/y"), .bytes = 99};
+    image->source =
+        (struct gri_source){.url = gri_strdup("https://a.test/$x"), .final_url = gri_strdup("https://b.test/y"), .bytes = 99};
     assert_true(gri_copy(image->source.host, sizeof image->source.host, "a.test"));
     assert_true(gri_copy(image->source.etag, sizeof image->source.etag, "\"\xff\""));
     gri_image_set_id(image);
@@ -64,7 +65,8 @@ static enum gri_status insert(struct gri_image_insert *items, const unsigned (*p
         items[i] = (struct gri_image_insert){.image = images[i]};
     }
     enum gri_status status = MONGO_RUN(&world, store, insert, &request);
-    for (size_t i = 0; i < count; i++) image_free(images[i]);
+    for (size_t i = 0; i < count; i++)
+        image_free(images[i]);
     return status;
 }
 
@@ -86,10 +88,12 @@ static void an_image_is_stored_with_every_field(void **state) {
     assert_int_equal(mongo_world_number(found, "width"), 200);
     assert_int_equal(mongo_world_number(found, "bytes"), 4242);
     assert_int_equal(mongo_world_number(found, "inserted_at"), 1790000000002);
-    static const char *const FIELDS[] = {"content_type",   "height",        "source.final_url",  "source.host", "source.width", "source.bytes",
-                                         "sums.source",    "sums.output",   "sums.base64",       "sums.document", "fetched_at", "pipeline",
-                                         "job",            "made_by",       "output",            "note"};
-    for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) assert_true(mongo_world_has(found, FIELDS[i]));
+    static const char *const FIELDS[] = {"content_type", "height",        "source.final_url", "source.host",
+                                         "source.width", "source.bytes",  "sums.source",      "sums.output",
+                                         "sums.base64",  "sums.document", "fetched_at",       "pipeline",
+                                         "job",          "made_by",       "output",           "note"};
+    for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++)
+        assert_true(mongo_world_has(found, FIELDS[i]));
     bson_destroy(found);
 }
 
@@ -163,13 +167,15 @@ static void workers_that_race_store_each_content_once(void **state) {
             image_free(images[r][i]);
         }
     }
-    for (int i = 0; i < IMAGES; i++) assert_int_equal(inserted[i], 1);
+    for (int i = 0; i < IMAGES; i++)
+        assert_int_equal(inserted[i], 1);
     assert_int_equal(mongo_world_count(&world, "images", "{}"), IMAGES);
 }
 
 static void a_text_over_the_limit_is_refused_alone(void **state) {
     (void)state;
-    struct gri_image *big = image_of(1, 11, (size_t)GRI_BASE64_MAX + 1), *most = image_of(2, 12, GRI_BASE64_MAX), *small = image_of(3, 13, 10);
+    struct gri_image *big = image_of(1, 11, (size_t)GRI_BASE64_MAX + 1), *most = image_of(2, 12, GRI_BASE64_MAX),
+                     *small = image_of(3, 13, 10);
     struct gri_image_insert items[] = {{.image = big}, {.image = most}, {.image = small}};
     struct gri_store_insert request = {.items = items, .count = 3};
     assert_int_equal(MONGO_RUN(&world, store, insert, &request), GRI_OK);
@@ -187,8 +193,8 @@ static void a_document_that_the_server_refuses_is_told_alone(void **state) {
     (void)state;
     struct gri_image_insert items[2];
     const unsigned pairs[][2] = {{1, 11}, {2, 12}};
-    bson_destroy(mongo_world_command(&world, world.database,
-                                     "{\"collMod\":\"images\",\"validator\":{\"job\":{\"$regex\":\"b:gray$\"}}}")); /* of 0x0b only */
+    bson_destroy(mongo_world_command(
+        &world, world.database, "{\"collMod\":\"images\",\"validator\":{\"job\":{\"$regex\":\"b:gray$\"}}}")); /* of 0x0b only */
     assert_int_equal(insert(items, pairs, 2), GRI_OK);
     bson_destroy(mongo_world_command(&world, world.database, "{\"collMod\":\"images\",\"validator\":{}}"));
     assert_int_equal(items[0].result, GRI_INSERTED);
@@ -200,8 +206,9 @@ static void an_insert_of_unknown_outcome_is_no_success(void **state) {
     (void)state;
     struct gri_image_insert item;
     const unsigned pairs[][2] = {{1, 11}};
-    mongo_world_fail(&world, 1, "[\"insert\"]",
-                     "\"appName\":\"grisaille\",\"writeConcernError\":{\"code\":64,\"errmsg\":\"waiting for replication timed out\"}");
+    mongo_world_fail(
+        &world, 1, "[\"insert\"]",
+        "\"appName\":\"grisaille\",\"writeConcernError\":{\"code\":64,\"errmsg\":\"waiting for replication timed out\"}");
     assert_int_equal(insert(&item, pairs, 1), GRI_RETRY);
     mongo_world_fail(&world, 2, "[\"insert\"]", "\"appName\":\"grisaille\",\"closeConnection\":true");
     assert_int_equal(insert(&item, pairs, 1), GRI_RETRY);
@@ -217,9 +224,11 @@ static void look_ups_tell_what_is_there_and_whose_it_is(void **state) {
     struct gri_image_lookup items[5] = {0};
     const unsigned pairs[][2] = {{1, 11}, {2, 12}};
     assert_int_equal(insert(inserted, pairs, 2), GRI_OK);
-    mongo_world_update(&world, "images", "{\"width\":200,\"sums.source\":\"0000000000000000000000000000000000000000000000000000000000000002\"}",
+    mongo_world_update(&world, "images",
+                       "{\"width\":200,\"sums.source\":\"0000000000000000000000000000000000000000000000000000000000000002\"}",
                        "{\"$set\":{\"removed\":true},\"$unset\":{\"data\":\"\"}}");
-    for (int i = 0; i < 5; i++) assert_true(gri_copy(items[i].pipeline, sizeof items[i].pipeline, PIPELINE));
+    for (int i = 0; i < 5; i++)
+        assert_true(gri_copy(items[i].pipeline, sizeof items[i].pipeline, PIPELINE));
     id_of(items[0].id, 1);
     mongo_world_key(items[0].job, 11);
     id_of(items[1].id, 2);
@@ -244,7 +253,8 @@ static void look_ups_tell_what_is_there_and_whose_it_is(void **state) {
 /* The profiler's word on the adapter's own query: how many documents were read. */
 static int64_t documents_examined(const char *hint) {
     char filter[256];
-    assert_true(gri_format(filter, sizeof filter, "{\"appName\":\"grisaille\",\"command.find\":\"images\",\"command.hint\":\"%s\"}", hint));
+    assert_true(gri_format(filter, sizeof filter,
+                           "{\"appName\":\"grisaille\",\"command.find\":\"images\",\"command.hint\":\"%s\"}", hint));
     bson_t *entry = mongo_world_find(&world, "system.profile", filter);
     assert_non_null(entry);
     int64_t examined = mongo_world_number(entry, "docsExamined");
