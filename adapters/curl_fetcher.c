@@ -69,10 +69,12 @@ static void finish(struct gri_curl_slot *slot, CURLcode code) {
     request->op.done(&request->op);
 }
 
-/* Idle connections died under it, and nothing of an answer came: another try, on a new connection, is not a failure. */
+/* Idle connections died under it, or held what was left over of an earlier answer that was longer than announced, and nothing of
+ * an answer came: another try, on a new connection, is not a failure. */
 static bool deserves_fresh_connection(const struct gri_curl_slot *slot, CURLcode code) {
     long connects = 1;
-    bool broke = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING || code == CURLE_HTTP2;
+    bool broke = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING || code == CURLE_HTTP2 ||
+                 code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY;
     if (!broke || slot->again || slot->header_bytes > 0 || slot->stop.status != GRI_OK) return false;
     return curl_easy_getinfo(slot->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects == 0;
 }

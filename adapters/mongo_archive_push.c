@@ -27,7 +27,7 @@ enum gri_status gri_mongo_push_begin(struct gri_archive *archive, const struct g
     made->archive = archive;
     bson_oid_init(&id, NULL);
     bson_oid_to_string(&id, made->id);
-    made->name = gri_strdup(meta->name ? meta->name : "");
+    made->name = gri_mongo_clean(meta->name ? meta->name : "");
     made->pipeline = gri_strdup(meta->pipeline);
     made->rules = gri_strdup(meta->rules);
     made->by = gri_strdup(meta->by ? meta->by : "");
@@ -93,7 +93,7 @@ static bson_t *catalog_change(const struct gri_archive_push *push, const struct 
         BCON_NEW("_id", BCON_UTF8(push->id), "state", "running", "unfinished", BCON_BOOL(true), "sha256",
                  BCON_UTF8(totals->sha256), "bytes", BCON_INT64(totals->bytes), "lines", BCON_INT64(totals->lines), "blank",
                  BCON_INT64(totals->blank), "chunks", BCON_INT64(totals->chunks), "retry_dead", BCON_BOOL(push->retry_dead));
-    gri_mongo_append_text(fields, "name", push->name);
+    BSON_APPEND_UTF8(fields, "name", push->name);
     gri_mongo_append_text(fields, "pipeline", push->pipeline);
     gri_mongo_append_text(fields, "rules", push->rules);
     gri_mongo_append_text(fields, "by", push->by);

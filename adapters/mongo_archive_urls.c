@@ -236,6 +236,7 @@ static enum gri_status oldest_waiting(const struct gri_mongo_session *session, s
     bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$sort", "{", "next_at", BCON_INT32(1),
                                 "}", "}", "2", "{", "$limit", BCON_INT32(1), "}", "3", "{", "$project", "{", "age_ms", "{",
                                 "$subtract", "[", "$$NOW", "$next_at", "]", "}", "}", "}");
+    bson_destroy(filter);
     enum gri_status status = gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, BCON_NEW("hint", GRI_INDEX_URLS_WAITING),
                                                  keep_age, &age_ms, error);
     gri_json_set_int(out, "oldest_waiting_ms", age_ms > 0 ? age_ms : 0);

@@ -3,6 +3,7 @@
 #include "mongo_session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { DEFAULT_TIMEOUT_MS = 10000, SOCKET_SLACK_MS = 5000, CONNECT_TIMEOUT_MS = 5000 };
 
@@ -52,6 +53,10 @@ enum gri_status gri_mongo_create(const struct gri_mongo_options *options, struct
     bson_error_t cause = {0};
     mongoc_client_pool_t *pool = NULL;
     mongoc_uri_t *uri = mongoc_uri_new_with_error(options->uri, &cause);
+    /* The driver's message may quote the password. */
+    if (!uri && strchr(options->uri, '@')) {
+        return gri_fail(error, GRI_R_config, "mongo.uri can't be parsed; are user and password percent-encoded?");
+    }
     if (!uri) return gri_fail(error, GRI_R_config, "mongo.uri can't be parsed: %s", cause.message);
     status = set_options(uri, timeout_ms, error);
     if (status != GRI_OK) goto out;

@@ -5,6 +5,8 @@
  * wtimeout, retried once by the driver, and read with majority from the primary, whatever the URI says.
  * Threads: ledger and store are called on the loop's thread; their work is done on threads of `store`, one pooled client
  * a task, and `done` comes back on the loop's thread. The archive is synchronous and may be called from any thread.
+ * Deadlines: of each step (a free client, a server, an answer, a majority) timeout_ms and 5 s at most for the network, and the
+ * driver retries a step once; so a request ends within some four times timeout_ms.
  * The collections are described in docs/data-model.md. */
 #ifndef GRISAILLE_ADAPTERS_MONGO_CLIENT_H
 #define GRISAILLE_ADAPTERS_MONGO_CLIENT_H

@@ -28,21 +28,29 @@ enum gri_status gri_mongo_urls_open(const struct gri_mongo_session *session, con
     return gri_mongo_count(session, GRI_MONGO_URLS, filter, GRI_INDEX_URLS_STATE, limit, open, error);
 }
 
-static bool add_group(const bson_t *group, void *arg) {
-    struct gri_mongo_counts *counts = arg;
-    int64_t n = gri_mongo_number(group, "n", 0);
-    counts->accepted += n;
-    switch (gri_mongo_url_state(gri_mongo_text(group, "_id.state"))) {
-    case GRI_URL_DONE:
-        *(gri_mongo_truth(group, "_id.made") ? &counts->stored : &counts->duplicate_content) += n;
-        break;
-    case GRI_URL_DEAD:
-        counts->dead += n;
-        break;
-    default:
-        counts->pending += n;
-    }
-    return true;
+/* URLs of the catalog in that state (NULL: in any), of done ones perhaps only the `made`. One interval of one index is
+ * counted at some three million a second, three times what grouping by state does. */
+static enum gri_status count_urls(const struct gri_mongo_session *session, const char *catalog, const char *state, bool made,
+                                  int64_t *count, struct gri_error *error) {
+    bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog));
+    if (state) BSON_APPEND_UTF8(filter, "state", state);
+    if (made) BSON_APPEND_BOOL(filter, "made", true);
+    return gri_mongo_count(session, GRI_MONGO_URLS, filter, GRI_INDEX_URLS_STATE, 0, count, error);
+}
+
+/* The part is counted before the whole, and pending is what is left: so a URL that changes its state meanwhile is never
+ * counted twice, and accepted = stored + duplicate_content + dead + pending always holds. */
+static enum gri_status count_states(const struct gri_mongo_session *session, const char *catalog, struct gri_mongo_counts *counts,
+                                    struct gri_error *error) {
+    int64_t done = 0;
+    enum gri_status status = count_urls(session, catalog, "done", true, &counts->stored, error);
+    if (status == GRI_OK) status = count_urls(session, catalog, "done", false, &done, error);
+    if (status == GRI_OK) status = count_urls(session, catalog, "dead", false, &counts->dead, error);
+    if (status == GRI_OK) status = count_urls(session, catalog, NULL, false, &counts->accepted, error);
+    counts->duplicate_content = done > counts->stored ? done - counts->stored : 0;
+    int64_t settled = counts->stored + counts->duplicate_content + counts->dead;
+    counts->pending = counts->accepted > settled ? counts->accepted - settled : 0;
+    return status;
 }
 
 enum gri_status gri_mongo_counts_make(const struct gri_mongo_session *session, const bson_t *catalog,
@@ -56,17 +64,12 @@ enum gri_status gri_mongo_counts_make(const struct gri_mongo_session *session, c
     /* Chunks before lines: what is admitted when the chunks are read is there when its lines are counted. */
     if (status == GRI_OK) status = gri_mongo_chunks_pending(session, id, &chunks_pending, error);
     if (status == GRI_OK) {
-        status = gri_mongo_count(session, GRI_MONGO_LINE_ERRORS, gri_mongo_line_range(id, 0, 999999999999), "_id_", INT64_MAX,
+        status = gri_mongo_count(session, GRI_MONGO_LINE_ERRORS, gri_mongo_line_range(id, 0, 999999999999), "_id_", 0,
                                  &counts->invalid, error);
     }
-    if (status == GRI_OK) {
-        bson_t *pipeline =
-            BCON_NEW("0", "{", "$match", "{", "first.catalog", BCON_UTF8(id), "}", "}", "1", "{", "$group", "{", "_id", "{",
-                     "state", "$state", "made", "$made", "}", "n", "{", "$sum", BCON_INT32(1), "}", "}", "}");
-        status = gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, BCON_NEW("hint", GRI_INDEX_URLS_STATE), add_group, counts,
-                                     error);
-    }
-    counts->duplicate = chunks_pending ? -1 : counts->lines - counts->blank - counts->invalid - counts->accepted;
+    if (status == GRI_OK) status = count_states(session, id, counts, error);
+    int64_t rest = counts->lines - counts->blank - counts->invalid - counts->accepted;
+    counts->duplicate = chunks_pending ? -1 : rest > 0 ? rest : 0;
     counts->took_ms = (bson_get_monotonic_time() - started) / 1000;
     return status;
 }

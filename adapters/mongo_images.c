@@ -119,19 +119,24 @@ static enum gri_status work_lookup(struct gri_mongo_session *session, struct gri
 
 /* --- inserts --------------------------------------------------------------------------------------------------------- */
 
+/* The very bytes, as text or as binary: sums.document is computed over them. */
+static void append_exact(bson_t *document, const char *key, const char *text) {
+    gri_mongo_append_any(document, key, gri_slice_of(text));
+}
+
 static void append_source(bson_t *document, const struct gri_source *source) {
     bson_t inner;
     BSON_APPEND_DOCUMENT_BEGIN(document, "source", &inner);
-    gri_mongo_append_text(&inner, "url", source->url ? source->url : "");
-    gri_mongo_append_text(&inner, "final_url", source->final_url ? source->final_url : "");
-    gri_mongo_append_text(&inner, "host", source->host);
-    gri_mongo_append_text(&inner, "content_type", source->content_type);
+    append_exact(&inner, "url", source->url ? source->url : "");
+    append_exact(&inner, "final_url", source->final_url ? source->final_url : "");
+    append_exact(&inner, "host", source->host);
+    append_exact(&inner, "content_type", source->content_type);
     BSON_APPEND_INT32(&inner, "width", source->width);
     BSON_APPEND_INT32(&inner, "height", source->height);
     BSON_APPEND_INT64(&inner, "bytes", source->bytes);
-    gri_mongo_append_text(&inner, "etag", source->etag);
-    gri_mongo_append_text(&inner, "last_modified", source->last_modified);
-    gri_mongo_append_text(&inner, "provider_id", source->provider_id);
+    append_exact(&inner, "etag", source->etag);
+    append_exact(&inner, "last_modified", source->last_modified);
+    append_exact(&inner, "provider_id", source->provider_id);
     bson_append_document_end(document, &inner);
 }
 
@@ -157,8 +162,8 @@ static bson_t *image_document(const struct gri_image *image) {
     BSON_APPEND_INT64(document, "bytes", image->bytes);
     append_source(document, &image->source);
     append_sums(document, &image->sums);
-    gri_mongo_append_text(document, "made_by", image->made_by);
-    gri_mongo_append_text(document, "note", image->note);
+    append_exact(document, "made_by", image->made_by);
+    append_exact(document, "note", image->note);
     BSON_APPEND_DATE_TIME(document, "fetched_at", image->fetched_at_ms);
     BSON_APPEND_DATE_TIME(document, "inserted_at", image->inserted_at_ms);
     /* Last, so that a reader of the rest need not step over it. */

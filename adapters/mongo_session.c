@@ -159,8 +159,12 @@ static bool keep_count(const bson_t *document, void *arg) {
 enum gri_status gri_mongo_count(const struct gri_mongo_session *session, enum gri_mongo_collection which, bson_t *filter,
                                 const char *hint, int64_t limit, int64_t *count, struct gri_error *error) {
     *count = 0;
-    bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$limit", BCON_INT64(limit), "}", "2",
-                                "{", "$count", BCON_UTF8("n"), "}");
+    bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}");
+    if (limit > 0) {
+        BCON_APPEND(pipeline, "1", "{", "$limit", BCON_INT64(limit), "}", "2", "{", "$count", BCON_UTF8("n"), "}");
+    } else {
+        BCON_APPEND(pipeline, "1", "{", "$count", BCON_UTF8("n"), "}");
+    }
     bson_destroy(filter);
     return gri_mongo_aggregate(session, which, pipeline, BCON_NEW("hint", BCON_UTF8(hint)), keep_count, count, error);
 }

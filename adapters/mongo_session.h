@@ -89,7 +89,7 @@ enum gri_status gri_mongo_aggregate(const struct gri_mongo_session *session, enu
 /* The first document of a find, copied into *out (owned), or NULL. */
 enum gri_status gri_mongo_find_one(const struct gri_mongo_session *session, enum gri_mongo_collection which, bson_t *filter,
                                    bson_t *opts, bson_t **out, struct gri_error *error) GRI_MUST_CHECK;
-/* Documents that match, counted up to `limit` by an index scan over `hint` (an index name). Takes `filter`. */
+/* Documents that match, counted up to `limit` (0: all) by an index scan over `hint` (an index name). Takes `filter`. */
 enum gri_status gri_mongo_count(const struct gri_mongo_session *session, enum gri_mongo_collection which, bson_t *filter,
                                 const char *hint, int64_t limit, int64_t *count, struct gri_error *error) GRI_MUST_CHECK;
 
@@ -140,7 +140,9 @@ bool gri_mongo_truth(const bson_t *document, const char *path);
 bool gri_mongo_has(const bson_t *document, const char *path);
 /* Any bytes: as text where they are UTF-8, else as binary. */
 void gri_mongo_append_any(bson_t *document, const char *key, struct gri_slice bytes);
-/* Text of a stranger as UTF-8: bad bytes become '?'. */
+/* A copy (free) of a stranger's text that is UTF-8: where it was not, each byte over 0x7f is '?'. */
+char *gri_mongo_clean(const char *text);
+/* The same, into a document. */
 void gri_mongo_append_text(bson_t *document, const char *key, const char *text);
 /* Text or binary at `path` as bytes, borrowed. */
 struct gri_slice gri_mongo_bytes(const bson_t *document, const char *path);

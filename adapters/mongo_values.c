@@ -44,16 +44,22 @@ void gri_mongo_append_any(bson_t *document, const char *key, struct gri_slice by
     }
 }
 
+char *gri_mongo_clean(const char *text) {
+    char *clean = gri_strdup(text);
+    if (bson_utf8_validate(clean, strlen(clean), false)) return clean;
+    for (char *c = clean; *c; c++) {
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    }
+    return clean;
+}
+
 void gri_mongo_append_text(bson_t *document, const char *key, const char *text) {
     size_t len = strlen(text);
     if (bson_utf8_validate(text, len, false)) {
         bson_append_utf8(document, key, -1, text, (int)len);
         return;
     }
-    char *clean = gri_strdup(text);
-    for (char *c = clean; *c; c++) {
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    }
+    char *clean = gri_mongo_clean(text);
     bson_append_utf8(document, key, -1, clean, (int)len);
     free(clean);
 }

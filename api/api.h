@@ -63,7 +63,7 @@ struct gri_api_request {
     const struct gri_api_param *query; /* percent-decoded */
     size_t query_count;
     /* Header values or NULL. */
-    const char *accept, *authorization, *if_none_match, *range, *content_encoding;
+    const char *accept, *authorization, *if_none_match, *range, *if_range, *content_encoding;
     bool trusted;   /* the local CLI: no token asked */
     const char *by; /* who, when trusted ("cli:root") */
 };

@@ -72,7 +72,8 @@ void gri_api_get_raw(struct gri_api_call *call) {
     stream->chunks = gri_json_get_int(json, "chunks", 0);
     gri_json_free(json);
     call->reply->status = 200;
-    call->reply->content_type = "text/plain";
+    call->reply->content_type = "text/plain; charset=utf-8";
+    gri_api_header(call->reply, "X-Content-Type-Options", "nosniff"); /* a stranger's bytes are never a page */
     call->reply->stream = stream;
     call->reply->more = raw_more;
     call->reply->stream_free = free;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images: by hash, their content (verified at each read) and the list. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,28 +125,43 @@ static bool load(struct gri_api_call *call, struct gri_json **meta, struct gri_b
     return false;
 }
 
-/* One "bytes=a-b" range within size; false: ignore the header (RFC 9110 lets us), *bad: 416. */
+/* Digits at *text as a number, at most `size`; moves behind them. False when there are none. */
+static bool read_position(const char **text, size_t size, size_t *out) {
+    const char *at = *text;
+    *out = 0;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        size_t digit = (size_t)(*at - '0');
+        *out = *out > (size - digit) / 10 ? size : *out * 10 + digit;
+    }
+    bool found = at != *text;
+    *text = at;
+    return found;
+}
+
+/* One "bytes=a-b" range within size; false: ignore the header (RFC 9110 lets us: several ranges, another unit, nonsense);
+ * *bad: 416. */
 static bool parse_range(const char *text, size_t size, size_t *from, size_t *to, bool *bad) {
-    unsigned long long a = 0, b = 0;
-    char tail;
+    size_t a, b;
     *bad = false;
-    if (!text || strncmp(text, "bytes=", 6) != 0 || strchr(text, ',')) return false;
+    if (!text || strncmp(text, "bytes=", 6) != 0) return false;
     text += 6;
-    if (strspn(text, "0123456789-") != strlen(text) || strlen(text) > 40) return false;
-    if (sscanf(text, "%llu-%llu%c", &a, &b, &tail) == 2 && *text != '-') {
-        if (b < a) return false;
-    } else if (sscanf(text, "-%llu%c", &b, &tail) == 1) {
+    /* Positions saturate at a value no picture reaches, so that b < a is still told apart from b past the end. */
+    bool first = read_position(&text, SIZE_MAX / 4, &a);
+    if (*text++ != '-') return false;
+    bool last = read_position(&text, SIZE_MAX / 4, &b);
+    if (*text || (!first && !last)) return false;
+    if (!first) {
+        *bad = b == 0 || size == 0;
         a = b < size ? size - b : 0;
-        *bad = b == 0;
-        b = size - 1;
-    } else if (sscanf(text, "%llu-%c", &a, &tail) == 1 && text[strlen(text) - 1] == '-') {
-        b = size - 1;
-    } else {
+        b = SIZE_MAX;
+    } else if (last && b < a) {
         return false;
+    } else if (!last) {
+        b = SIZE_MAX;
     }
     *bad = *bad || a >= size;
-    *from = (size_t)a;
-    *to = b < size ? (size_t)b : size - 1;
+    *from = a;
+    *to = b < size ? b : size - 1;
     return true;
 }
 
@@ -155,30 +169,42 @@ static bool etag_matches(const char *header, const char *etag) {
     return header && (strcmp(header, "*") == 0 || strstr(header, etag) != NULL);
 }
 
+static void reply_no_range(struct gri_api_reply *reply, size_t size) {
+    struct gri_error error;
+    struct gri_json *extra = gri_json_object();
+    char range[80];
+    (void)gri_format(range, sizeof range, "bytes */%zu", size);
+    gri_json_set_int(extra, "status", 416);
+    (void)gri_fail(&error, GRI_R_bad_request, "the range lies behind the end; there are %zu bytes", size);
+    gri_api_problem(reply, &error, extra);
+    reply->status = 416;
+    gri_api_header(reply, "Content-Range", range);
+}
+
 /* 200, 206, 304 or 416 for immutable bytes. */
 static void reply_bytes(struct gri_api_call *call, const char *type, const char *sum, struct gri_bytes *bytes) {
+    const struct gri_api_request *request = call->request;
     struct gri_api_reply *reply = call->reply;
     char etag[GRI_SHA256_HEX + 2], range[80];
     size_t from = 0, to = 0;
     bool bad;
     (void)gri_format(etag, sizeof etag, "\"%s\"", sum);
     gri_api_header(reply, "ETag", etag);
-    gri_api_header(reply, "Cache-Control", "private, max-age=31536000, immutable");
     gri_api_header(reply, "Accept-Ranges", "bytes");
-    reply->content_type = type;
-    if (etag_matches(call->request->if_none_match, etag)) {
-        reply->status = 304;
+    bool unchanged = etag_matches(request->if_none_match, etag);
+    bool partial = !unchanged && (!request->if_range || strcmp(request->if_range, etag) == 0) &&
+                   parse_range(request->range, bytes->len, &from, &to, &bad);
+    if (partial && bad) {
+        reply_no_range(reply, bytes->len);
         return;
     }
-    reply->status = 200;
-    if (parse_range(call->request->range, bytes->len, &from, &to, &bad)) {
-        reply->status = bad ? 416 : 206;
-        if (bad)
-            (void)gri_format(range, sizeof range, "bytes */%zu", bytes->len);
-        else
-            (void)gri_format(range, sizeof range, "bytes %zu-%zu/%zu", from, to, bytes->len);
+    gri_api_header(reply, "Cache-Control", "private, max-age=31536000, immutable");
+    reply->content_type = type;
+    reply->status = unchanged ? 304 : partial ? 206 : 200;
+    if (unchanged) return;
+    if (partial) {
+        (void)gri_format(range, sizeof range, "bytes %zu-%zu/%zu", from, to, bytes->len);
         gri_api_header(reply, "Content-Range", range);
-        if (bad) return;
         memmove(bytes->data, bytes->data + from, to - from + 1);
         bytes->len = to - from + 1;
     }

@@ -28,6 +28,9 @@ bool gri_api_filter(struct gri_api_call *call, struct gri_filter *filter);
 /* A whole number of the query within [min, max], or `otherwise` when it isn't there; bad: problem and false. */
 bool gri_api_query_int(struct gri_api_call *call, const char *name, int64_t min, int64_t max, int64_t otherwise, int64_t *out);
 
+/* True when every query parameter but `url` (a URL to explain may be anything) is UTF-8; else a problem was answered. */
+bool gri_api_query_is_text(struct gri_api_call *call);
+
 void gri_api_header(struct gri_api_reply *reply, const char *name, const char *value);
 /* 200 (or another) with a JSON body; takes `json`. */
 void gri_api_reply_json(struct gri_api_reply *reply, int status, struct gri_json *json);

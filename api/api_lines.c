@@ -28,16 +28,20 @@ struct lines_stream {
     bool csv;
 };
 
-static void put_row(struct gri_bytes *out, const struct gri_json *row, bool csv, struct gri_error *error) {
+/* False when it did not fit. */
+static bool put_row(struct gri_bytes *out, const struct gri_json *row, bool csv) {
+    struct gri_error error;
     if (!csv) {
-        if (gri_json_write(row, false, out, error) == GRI_OK) gri_bytes_put(out, "\n");
-        return;
+        if (gri_json_write(row, false, out, &error) != GRI_OK) return false;
+        gri_bytes_put(out, "\n");
+        return !gri_bytes_failed(out);
     }
     gri_bytes_printf(out, "%lld,", (long long)gri_json_get_int(row, "line", 0));
     put_csv(out, gri_json_str(row, "url", gri_json_str(row, "text", "")));
     gri_bytes_printf(out, ",%s,%s,", gri_json_str(row, "outcome", ""), gri_json_str(row, "reason", ""));
     put_csv(out, gri_json_str(row, "image", ""));
     gri_bytes_put(out, "\r\n");
+    return !gri_bytes_failed(out);
 }
 
 static bool lines_more(void *arg, struct gri_bytes *out, bool *failed) {
@@ -47,10 +51,9 @@ static bool lines_more(void *arg, struct gri_bytes *out, bool *failed) {
         struct gri_json *batch;
         *failed = gri_fates_next(stream->fates, &batch, &error) != GRI_OK;
         if (*failed || !batch) return false;
-        for (size_t i = 0; i < gri_json_count(batch); i++)
-            if (wanted(gri_json_at(batch, i), stream->outcome)) put_row(out, gri_json_at(batch, i), stream->csv, &error);
+        for (size_t i = 0; !*failed && i < gri_json_count(batch); i++)
+            *failed = wanted(gri_json_at(batch, i), stream->outcome) && !put_row(out, gri_json_at(batch, i), stream->csv);
         gri_json_free(batch);
-        *failed = gri_bytes_failed(out);
         if (*failed) return false;
     }
     return true;

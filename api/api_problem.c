@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "api_internal.h"
+#include "utf8.h"
 
 void gri_api_reply_clear(struct gri_api_reply *reply) {
     if (reply->stream_free) reply->stream_free(reply->stream);
@@ -78,6 +79,16 @@ const char *gri_api_query(const struct gri_api_call *call, const char *name) {
     return NULL;
 }
 
+bool gri_api_query_is_text(struct gri_api_call *call) {
+    for (size_t i = 0; i < call->request->query_count; i++) {
+        const struct gri_api_param *param = &call->request->query[i];
+        if (strcmp(param->name, "url") == 0 || gri_utf8_valid(gri_slice_of(param->value))) continue;
+        gri_api_problem_of(call->reply, GRI_R_bad_request, "a query parameter is not UTF-8");
+        return false;
+    }
+    return true;
+}
+
 bool gri_api_query_int(struct gri_api_call *call, const char *name, int64_t min, int64_t max, int64_t otherwise, int64_t *out) {
     const char *text = gri_api_query(call, name);
     *out = otherwise;
@@ -127,6 +138,10 @@ bool gri_api_filter(struct gri_api_call *call, struct gri_filter *filter) {
                                   .reason = gri_api_query(call, "reason"),
                                   .match = gri_api_query(call, "match"),
                                   .cursor = gri_api_query(call, "cursor")};
+    if (filter->reason && gri_reason_from_name(filter->reason) == GRI_REASON_COUNT) {
+        gri_api_problem_of(call->reply, GRI_R_bad_request, "there is no reason '%.60s'; /v1/reasons lists them", filter->reason);
+        return false;
+    }
     return gri_api_query_int(call, "limit", 1, GRI_API_PAGE_MAX, GRI_API_PAGE_DEFAULT, &filter->limit) &&
            query_time(call, "since", &filter->since_ms) && query_time(call, "until", &filter->until_ms);
 }

@@ -39,8 +39,10 @@ static const char *pin_pipeline(const struct gri_api *api, const char *name) {
 static bool check_name(const char *name, struct gri_api_reply *reply) {
     size_t len = strlen(name);
     bool control = false;
-    for (size_t i = 0; i < len; i++)
-        control = control || (unsigned char)name[i] < 0x20 || name[i] == 0x7f;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)name[i], next = (unsigned char)name[i + 1];
+        control = control || c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0); /* C0, DEL, C1 */
+    }
     if (len <= 200 && !control) return true;
     gri_api_problem_of(reply, GRI_R_bad_request, "a catalog's name has at most 200 bytes and no control characters");
     return false;
@@ -57,7 +59,7 @@ struct gri_api_push *gri_api_push_begin(struct gri_api *api, const struct gri_ap
     const char *coding = request->content_encoding;
     bool gzip = coding && (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0);
     if (!name) name = "";
-    if (!check_name(name, reply)) return NULL;
+    if (!gri_api_query_is_text(&call) || !check_name(name, reply)) return NULL;
     if (coding && !gzip && *coding && strcasecmp(coding, "identity") != 0) {
         gri_api_problem_of(reply, GRI_R_bad_request, "Content-Encoding may be gzip or absent");
         return NULL;
@@ -66,10 +68,11 @@ struct gri_api_push *gri_api_push_begin(struct gri_api *api, const struct gri_ap
         gri_api_problem_of(reply, GRI_R_bad_request, "retry_dead is true or false");
         return NULL;
     }
-    const char *pinned = pin_pipeline(api, pipeline && *pipeline ? pipeline : api->options.default_pipeline);
+    if (!pipeline || !*pipeline) pipeline = api->options.default_pipeline;
+    const char *pinned = pin_pipeline(api, pipeline);
     if (!pinned) {
-        gri_api_problem_of(reply, GRI_R_no_pipeline, "no pipeline '%s' is configured; /v1/pipelines lists them",
-                           pipeline ? pipeline : "");
+        gri_api_problem_of(reply, GRI_R_no_pipeline,
+                           "no pipeline '%.100s' is configured; /v1/pipelines or `grisaille pipelines` lists them", pipeline);
         return NULL;
     }
     struct gri_api_push *push = gri_calloc(1, sizeof *push);

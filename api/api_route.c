@@ -69,7 +69,8 @@ static const struct gri_api_route *find(const char *method, const char *path, ch
         if (strcmp(routes[i].method, wanted) == 0) return &routes[i];
         *path_known = true;
         size_t used = strlen(allow);
-        (void)gri_format(allow + used, 64 - used, "%s%s", used ? ", " : "", routes[i].method);
+        bool get = strcmp(routes[i].method, "GET") == 0;
+        (void)gri_format(allow + used, 64 - used, "%s%s%s", used ? ", " : "", routes[i].method, get ? ", HEAD" : "");
     }
     return NULL;
 }
@@ -85,7 +86,7 @@ void gri_api_handle(struct gri_api *api, const struct gri_api_request *request, 
         gri_api_header(reply, "Allow", allow);
     } else if (!route) {
         gri_api_problem_of(reply, GRI_R_not_found, "no such route; /openapi.json lists them");
-    } else if (gri_api_authorize(api, request, route->scope, by, reply)) {
+    } else if (gri_api_authorize(api, request, route->scope, by, reply) && gri_api_query_is_text(&call)) {
         route->handle(&call);
     }
 }

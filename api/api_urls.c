@@ -104,7 +104,7 @@ void gri_api_get_urls(struct gri_api_call *call) {
     enum gri_status status = GRI_OK;
     if (verdict.kind == GRI_LINE_URL) {
         char key[GRI_KEY_MAX], name[GRI_NAME_MAX];
-        (void)gri_copy(name, sizeof name, pipeline && *pipeline ? pipeline : call->api->options.default_pipeline);
+        gri_pipeline_name(pipeline && *pipeline ? pipeline : call->api->options.default_pipeline, name);
         gri_job_key(call->api->options.crypto, verdict.url, NULL, name, key);
         if (!verdict.is_volatile) gri_json_set_str(answer, "key", key);
         gri_json_set_str(answer, "pipeline", name);

@@ -56,6 +56,7 @@ static bool begin(void *arg, struct gri_http_request *http, struct gri_http_resp
                                                  .authorization = gri_http_header(http, "Authorization"),
                                                  .if_none_match = gri_http_header(http, "If-None-Match"),
                                                  .range = gri_http_header(http, "Range"),
+                                                 .if_range = gri_http_header(http, "If-Range"),
                                                  .content_encoding = gri_http_header(http, "Content-Encoding")};
     if (!gri_api_is_push(&exchange->request)) {
         http->max_body = 64 * 1024; /* no other route takes one */

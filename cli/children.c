@@ -96,6 +96,22 @@ void gri_children_watch(struct gri_children *children) {
         watch(&children->list[i]);
 }
 
+/* Waits for the child's end, SIGKILL past the deadline; true when it ended by itself with status 0. */
+static bool wait_end(const struct gri_child *child, int64_t deadline) {
+    int status = 0;
+    for (;;) {
+        pid_t ended = waitpid(child->pid, &status, WNOHANG);
+        if (ended == child->pid) return status == 0;
+        if (ended < 0 && errno != EINTR) return false;
+        if (gri_children_now_ms() >= deadline) break;
+        usleep(20 * 1000);
+    }
+    fprintf(stderr, "grisaille up: %s did not end in time; killed\n", child->name);
+    kill(child->pid, SIGKILL);
+    waitpid(child->pid, &status, 0);
+    return false;
+}
+
 bool gri_children_stop(struct gri_children *children, size_t from, size_t to, int64_t timeout_ms) {
     int64_t deadline = gri_children_now_ms() + timeout_ms;
     bool clean = true;
@@ -104,17 +120,8 @@ bool gri_children_stop(struct gri_children *children, size_t from, size_t to, in
         if (children->list[i].pid) kill(children->list[i].pid, SIGTERM);
     }
     for (size_t i = from; i < to; i++) {
-        struct gri_child *child = &children->list[i];
-        int status = 0;
-        while (child->pid && waitpid(child->pid, &status, WNOHANG) == 0 && gri_children_now_ms() < deadline)
-            usleep(20 * 1000);
-        if (child->pid && kill(child->pid, 0) == 0 && gri_children_now_ms() >= deadline) {
-            fprintf(stderr, "grisaille up: %s did not end in time; killed\n", child->name);
-            kill(child->pid, SIGKILL);
-            waitpid(child->pid, &status, 0);
-        }
-        if (child->pid && status != 0) clean = false;
-        child->pid = 0;
+        if (children->list[i].pid && !wait_end(&children->list[i], deadline)) clean = false;
+        children->list[i].pid = 0;
     }
     return clean;
 }

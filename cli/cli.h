@@ -64,6 +64,8 @@ const struct gri_command *gri_command_find(const char *name);
 /* Value of the option `name` of the running command (asserts that it has one of that name); NULL when not given. */
 const char *gri_cli_option(const struct gri_cli *cli, const char *name);
 bool gri_cli_flag(const struct gri_cli *cli, const char *name);
+/* Is it a catalog's id? If not: prints what one is and returns false. */
+bool gri_cli_catalog_id(const struct gri_cli *cli, const char *text);
 /* A whole number option; wrong: prints and returns false. */
 bool gri_cli_number(const struct gri_cli *cli, const char *name, int64_t min, int64_t max, int64_t otherwise, int64_t *out);
 
@@ -84,9 +86,9 @@ void gri_cli_clear(struct gri_cli *cli);
  * parsed answer (owned); on a problem an error with its reason. */
 enum gri_status gri_cli_get(struct gri_cli *cli, const char *path, const char *const *query, struct gri_json **json,
                             struct gri_error *error) GRI_MUST_CHECK;
-/* The same, any content type, streamed to `out`. */
-enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char *accept, const char *const *query, FILE *out,
-                               struct gri_error *error) GRI_MUST_CHECK;
+/* The same, any content type, streamed to `out`. *content_type: static. */
+enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char *const *query, FILE *out,
+                               const char **content_type, struct gri_error *error) GRI_MUST_CHECK;
 
 /* The error of a problem reply. */
 enum gri_status gri_cli_reply_error(const struct gri_api_reply *reply, struct gri_error *error);

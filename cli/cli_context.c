@@ -80,8 +80,8 @@ const char *gri_cli_user(char out[GRI_NAME_MAX]) {
 }
 
 /* Runs one GET; the reply is cleared by the caller. */
-static enum gri_status call(struct gri_cli *cli, const char *path, const char *accept, const char *const *query,
-                            struct gri_api_reply *reply, struct gri_error *error) {
+static enum gri_status call(struct gri_cli *cli, const char *path, const char *const *query, struct gri_api_reply *reply,
+                            struct gri_error *error) {
     struct gri_api_param params[16];
     size_t count = 0;
     for (; query && query[0]; query += 2) {
@@ -90,8 +90,7 @@ static enum gri_status call(struct gri_cli *cli, const char *path, const char *a
     }
     enum gri_status status = gri_cli_api(cli, error);
     if (status != GRI_OK) return status;
-    struct gri_api_request request = {
-        .method = "GET", .path = path, .query = params, .query_count = count, .accept = accept, .trusted = true};
+    struct gri_api_request request = {.method = "GET", .path = path, .query = params, .query_count = count, .trusted = true};
     gri_api_handle(cli->api, &request, reply);
     return GRI_OK;
 }
@@ -116,17 +115,18 @@ enum gri_status gri_cli_get(struct gri_cli *cli, const char *path, const char *c
                             struct gri_error *error) {
     struct gri_api_reply reply = {0};
     *json = NULL;
-    enum gri_status status = call(cli, path, NULL, query, &reply, error);
+    enum gri_status status = call(cli, path, query, &reply, error);
     if (status == GRI_OK && reply.status >= 300) status = gri_cli_reply_error(&reply, error);
     if (status == GRI_OK) status = gri_json_parse(gri_bytes_slice(&reply.body), json, error);
     gri_api_reply_clear(&reply);
     return status;
 }
 
-enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char *accept, const char *const *query, FILE *out,
-                               struct gri_error *error) {
+enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char *const *query, FILE *out,
+                               const char **content_type, struct gri_error *error) {
     struct gri_api_reply reply = {0};
-    enum gri_status status = call(cli, path, accept, query, &reply, error);
+    enum gri_status status = call(cli, path, query, &reply, error);
+    *content_type = reply.content_type;
     if (status == GRI_OK && reply.status >= 300) status = gri_cli_reply_error(&reply, error);
     bool more = status == GRI_OK, failed = false;
     while (more) {

@@ -70,6 +70,39 @@ void gri_help_command(FILE *out, const struct gri_command *command) {
     put_options(out, global_options);
 }
 
+static struct gri_json *options_json(const struct gri_cli_option *options) {
+    struct gri_json *list = gri_json_array();
+    for (; options && options->name; options++) {
+        struct gri_json *row = gri_json_object();
+        char letter[2] = {options->letter, '\0'};
+        gri_json_set_str(row, "name", options->name);
+        gri_json_set_str(row, "letter", options->letter ? letter : NULL);
+        gri_json_set_str(row, "argument", options->arg);
+        gri_json_set_str(row, "help", options->help);
+        gri_json_append(list, row);
+    }
+    return list;
+}
+
+static struct gri_json *command_json(const struct gri_command *command) {
+    struct gri_json *json = gri_json_object();
+    gri_json_set_str(json, "name", command->name);
+    gri_json_set_str(json, "summary", command->summary);
+    gri_json_set_str(json, "operands", command->operands);
+    gri_json_set(json, "options", options_json(command->options));
+    return json;
+}
+
+static void print_json(void) {
+    struct gri_json *json = gri_json_object(), *commands = gri_json_array();
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        gri_json_append(commands, command_json(command_at(i)));
+    gri_json_set(json, "commands", commands);
+    gri_json_set(json, "options", options_json(global_options));
+    gri_cli_print_json(json);
+    gri_json_free(json);
+}
+
 static enum gri_exit run_help(struct gri_cli *cli) {
     if (gri_cli_flag(cli, "man")) {
         gri_help_man(stdout);
@@ -81,10 +114,18 @@ static enum gri_exit run_help(struct gri_cli *cli) {
     } else if (cli->operand_count > 0) {
         const struct gri_command *command = gri_command_find(cli->operands[0]);
         if (!command) {
-            gri_cli_say(cli, "there is no command '%s'", cli->operands[0]);
+            gri_cli_say(cli, "there is no command '%s'; grisaille help lists them", cli->operands[0]);
             return GRI_EXIT_USAGE;
         }
-        gri_help_command(stdout, command);
+        if (cli->json) {
+            struct gri_json *json = command_json(command);
+            gri_cli_print_json(json);
+            gri_json_free(json);
+        } else {
+            gri_help_command(stdout, command);
+        }
+    } else if (cli->json) {
+        print_json();
     } else {
         gri_help_all(stdout);
     }
@@ -111,8 +152,8 @@ static void put_roff(FILE *out, const char *text) {
             fputs("\\-", out);
         else if (*p == '\\')
             fputs("\\e", out);
-        else if (*p == '.' && p == text)
-            fputs("\\&.", out);
+        else if ((*p == '.' || *p == '\'') && p == text)
+            fprintf(out, "\\&%c", *p);
         else
             fputc(*p, out);
     }
@@ -161,23 +202,46 @@ void gri_help_man(FILE *out) {
     fputs(".SH EXIT STATUS\n0 done; 1 the work failed; 2 wrong usage or configuration; 3 a service can't be reached.\n", out);
 }
 
-bool gri_help_completion(FILE *out, const char *shell) {
-    bool zsh = strcmp(shell, "zsh") == 0;
-    if (!zsh && strcmp(shell, "bash") != 0) return false;
-    if (zsh) fputs("#compdef grisaille\nautoload -U +X bashcompinit && bashcompinit\n", out);
-    fputs("_grisaille() {\n  local word=${COMP_WORDS[COMP_CWORD]} options=\n  case ${COMP_WORDS[1]} in\n", out);
+static void put_names(FILE *out, const struct gri_cli_option *options) {
+    for (; options && options->name; options++)
+        fprintf(out, " --%s", options->name);
+}
+
+/* What both shells share: a case on the command that sets `options`. */
+static void put_cases(FILE *out, const char *word) {
+    fprintf(out, "  local options=\n  case \"%s\" in\n", word);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (!command_at(i)->options) continue;
         fprintf(out, "    %s) options='", command_at(i)->name);
-        for (const struct gri_cli_option *o = command_at(i)->options; o && o->name; o++)
-            fprintf(out, "--%s ", o->name);
+        put_names(out, command_at(i)->options);
         fputs("' ;;\n", out);
     }
-    fputs("  esac\n  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W '", out);
+    fputs("  esac\n  options+='", out);
+    put_names(out, global_options);
+    fputs("'\n", out);
+}
+
+static void put_commands(FILE *out) {
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "%s ", command_at(i)->name);
-    fputs("' -- \"$word\"))\n  elif [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"$options ", out);
-    for (const struct gri_cli_option *o = global_options; o->name; o++)
-        fprintf(out, "--%s ", o->name);
-    fputs("\" -- \"$word\"))\n  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n}\ncomplete -F _grisaille grisaille\n", out);
+        fprintf(out, "%s%s", i ? " " : "", command_at(i)->name);
+}
+
+bool gri_help_completion(FILE *out, const char *shell) {
+    if (strcmp(shell, "bash") == 0) {
+        fputs("# bash completion of grisaille\n_grisaille() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n", out);
+        put_cases(out, "${COMP_WORDS[1]}");
+        fputs("  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W '", out);
+        put_commands(out);
+        fputs("' -- \"$word\"))\n  elif [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+              "  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n}\ncomplete -o filenames -F _grisaille grisaille\n",
+              out);
+        return true;
+    }
+    if (strcmp(shell, "zsh") != 0) return false;
+    fputs("#compdef grisaille\n_grisaille() {\n", out);
+    put_cases(out, "${words[2]}");
+    fputs("  if (( CURRENT == 2 )); then compadd -- ", out);
+    put_commands(out);
+    fputs("\n  elif [[ $PREFIX == -* ]]; then compadd -- ${=options}\n  else _files; fi\n}\n_grisaille \"$@\"\n", out);
     return true;
 }

@@ -35,6 +35,12 @@ bool gri_cli_number(const struct gri_cli *cli, const char *name, int64_t min, in
     return true;
 }
 
+bool gri_cli_catalog_id(const struct gri_cli *cli, const char *text) {
+    if (strlen(text) == 24 && strspn(text, "0123456789abcdefABCDEF") == 24) return true;
+    gri_cli_say(cli, "'%s' is no catalog's id (24 hexadecimal digits); grisaille catalogs lists them", text);
+    return false;
+}
+
 void gri_cli_say(const struct gri_cli *cli, const char *format, ...) {
     va_list args;
     fprintf(stderr, "grisaille %s: ", cli->command->name);

@@ -16,11 +16,14 @@ static void put_quoted(const char *text) {
     putchar('"');
 }
 
-/* Control bytes as \xNN, so that a hostile line can't steer the terminal. */
+/* Control characters (C1 too: U+0080 to U+009F, C2 80 to C2 9F in UTF-8) as \xNN, so that a hostile line can't steer the
+ * terminal. */
 static void put_safe(const char *text) {
     for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c < 0x20 || c == 0x7f)
+        unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+        if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+            printf("\\x%02x", (unsigned char)*++text);
+        else if (c < 0x20 || c == 0x7f)
             printf("\\x%02x", c);
         else
             putchar(c);
@@ -67,6 +70,7 @@ static enum gri_exit run(struct gri_cli *cli) {
         return GRI_EXIT_USAGE;
     }
     char path[128], cursor[64] = "";
+    if (!gri_cli_catalog_id(cli, cli->operands[0])) return GRI_EXIT_USAGE;
     (void)gri_format(path, sizeof path, "/v1/catalogs/%s/errors", cli->operands[0]);
     if (format == FORMAT_CSV) fputs("line,reason,text,detail\r\n", stdout);
     for (;;) {

@@ -51,11 +51,25 @@ static enum gri_exit print_meta(struct gri_cli *cli, const char *hash) {
     return GRI_EXIT_DONE;
 }
 
-/* Writes to FILE.part first, so that a half-written file never bears the name. */
-static enum gri_exit write_file(struct gri_cli *cli, const char *path, const char *const *query, const char *file) {
-    char part[4200];
+/* "jpg" for image/jpeg and so on; "bin" for what is no picture. */
+static const char *extension_of(const char *content_type) {
+    static const struct {
+        const char *type, *extension;
+    } known[] = {
+        {"image/jpeg", "jpg"}, {"image/png", "png"}, {"image/webp", "webp"}, {"image/gif", "gif"}, {"text/plain", "txt"}};
+    for (size_t i = 0; content_type && i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i].type, content_type) == 0) return known[i].extension;
+    return "bin";
+}
+
+/* Writes to a .part first, so that a half-written file never bears the name. `file` NULL: the hash's first digits name it, and
+ * the content's type its extension. */
+static enum gri_exit write_file(struct gri_cli *cli, const char *path, const char *const *query, const char *file,
+                                const char *hash) {
+    char part[4200], name[96];
+    const char *content_type;
     struct gri_error error;
-    if (!gri_format(part, sizeof part, "%s.part", file)) {
+    if (!gri_format(part, sizeof part, "%.*s.part", file ? 4096 : 16, file ? file : hash)) {
         gri_cli_say(cli, "the file's name is too long");
         return GRI_EXIT_USAGE;
     }
@@ -64,43 +78,48 @@ static enum gri_exit write_file(struct gri_cli *cli, const char *path, const cha
         gri_cli_say(cli, "can't write %s: %s", part, strerror(errno));
         return GRI_EXIT_FAILED;
     }
-    enum gri_status status = gri_cli_stream(cli, path, NULL, query, out, &error);
+    enum gri_status status = gri_cli_stream(cli, path, query, out, &content_type, &error);
+    if (!file) {
+        (void)gri_format(name, sizeof name, "%.16s.%s", hash, extension_of(content_type));
+        file = name;
+    }
     if (fclose(out) != 0 && status == GRI_OK) status = gri_fail(&error, GRI_R_io, "can't write %s: %s", part, strerror(errno));
     if (status == GRI_OK && rename(part, file) != 0)
-        status = gri_fail(&error, GRI_R_io, "can't rename %s: %s", part, strerror(errno));
+        status = gri_fail(&error, GRI_R_io, "can't rename %s to %s: %s", part, file, strerror(errno));
     if (status != GRI_OK) {
         remove(part);
         return gri_cli_fail(cli, &error);
     }
-    fprintf(stderr, "grisaille get: wrote %s (verified)\n", file);
+    gri_cli_say(cli, "wrote %s (verified)", file);
     return GRI_EXIT_DONE;
 }
 
 static enum gri_exit run(struct gri_cli *cli) {
     const char *what = cli->operands[0], *pipeline = gri_cli_option(cli, "pipeline"), *file = gri_cli_option(cli, "output");
-    bool base64 = gri_cli_flag(cli, "base64");
-    char hash[GRI_SHA256_HEX], path[128], name[96];
+    const char *content_type;
+    char hash[GRI_SHA256_HEX], path[128];
     struct gri_error error;
+    if (file && !*file) {
+        gri_cli_say(cli, "--output wants a file's name, or - for standard output");
+        return GRI_EXIT_USAGE;
+    }
     if (is_hash(what))
         (void)gri_copy(hash, sizeof hash, what);
     else if (hash_of_url(cli, what, pipeline, hash, &error) != GRI_OK)
         return gri_cli_fail(cli, &error);
     if (gri_cli_flag(cli, "meta")) return print_meta(cli, hash);
-    (void)gri_format(path, sizeof path, "/v1/images/%s/%s", hash, base64 ? "base64" : "content");
+    (void)gri_format(path, sizeof path, "/v1/images/%s/%s", hash, gri_cli_flag(cli, "base64") ? "base64" : "content");
     const char *query[] = {"pipeline", pipeline, NULL};
-    if (!file) {
-        (void)gri_format(name, sizeof name, "%.16s.%s", hash, base64 ? "base64" : "jpg");
-        file = name;
-    }
-    if (strcmp(file, "-") != 0) return write_file(cli, path, query, file);
-    return gri_cli_stream(cli, path, NULL, query, stdout, &error) == GRI_OK ? GRI_EXIT_DONE : gri_cli_fail(cli, &error);
+    if (!file || strcmp(file, "-") != 0) return write_file(cli, path, query, file, hash);
+    if (gri_cli_stream(cli, path, query, stdout, &content_type, &error) == GRI_OK) return GRI_EXIT_DONE;
+    return gri_cli_fail(cli, &error);
 }
 
 static const struct gri_cli_option options[] = {
     {.name = "output",
      .letter = 'o',
      .arg = "FILE",
-     .help = "where to (- is standard output); else the hash's first 16 digits name it"},
+     .help = "where to (- is standard output); else the hash's first 16 digits and the picture's type name it"},
     {.name = "base64", .help = "the base64 text as it is stored"},
     {.name = "meta", .help = "only the metadata, as JSON, of every image with that hash"},
     {.name = "pipeline", .arg = "P", .help = "which, where several pipelines made one: name or name@version"},

@@ -95,35 +95,39 @@ static enum gri_status push_file(struct gri_cli *cli, struct source *source, con
 }
 
 /* Duplicates of URLs that are dead: this catalog's wish for them failed too. */
-static int64_t dead_duplicates(struct gri_cli *cli, const struct gri_json *catalog) {
-    int64_t dead = 0;
+static enum gri_status count_dead_duplicates(struct gri_cli *cli, const struct gri_json *catalog, int64_t *dead,
+                                             struct gri_error *error) {
     char path[128], cursor[32] = "";
-    if (gri_json_get_int(gri_json_get(catalog, "counts"), "duplicate", 0) == 0) return 0;
+    *dead = 0;
+    if (gri_json_get_int(gri_json_get(catalog, "counts"), "duplicate", 0) == 0) return GRI_OK;
     (void)gri_format(path, sizeof path, "/v1/catalogs/%s/lines", gri_json_str(catalog, "id", ""));
     do {
         struct gri_json *page;
-        struct gri_error error;
         const char *query[] = {"outcome", "duplicate", "limit", "1000", "cursor", *cursor ? cursor : NULL, NULL};
-        if (gri_cli_get(cli, path, query, &page, &error) != GRI_OK) break;
+        enum gri_status status = gri_cli_get(cli, path, query, &page, error);
+        if (status != GRI_OK) return status;
         const struct gri_json *lines = gri_json_get(page, "lines");
         for (size_t i = 0; i < gri_json_count(lines); i++)
-            dead += strcmp(gri_json_str(gri_json_at(lines, i), "state", ""), "dead") == 0;
+            *dead += strcmp(gri_json_str(gri_json_at(lines, i), "state", ""), "dead") == 0;
         (void)gri_copy(cursor, sizeof cursor, gri_json_str(page, "next", ""));
         gri_json_free(page);
     } while (*cursor);
-    return dead;
+    return GRI_OK;
 }
 
 static enum gri_exit report(struct gri_cli *cli, struct gri_json *catalog, struct gri_json *all) {
     enum gri_exit status = GRI_EXIT_DONE;
     if (gri_cli_flag(cli, "wait")) {
-        struct gri_json *settled;
+        struct gri_json *settled = NULL;
         struct gri_error error;
-        if (gri_receipt_wait(cli, gri_json_str(catalog, "id", ""), &settled, &error) != GRI_OK) {
+        int64_t others;
+        if (gri_receipt_wait(cli, gri_json_str(catalog, "id", ""), &settled, &error) != GRI_OK ||
+            count_dead_duplicates(cli, settled, &others, &error) != GRI_OK) {
+            gri_json_free(settled);
             gri_json_free(catalog);
             return gri_cli_fail(cli, &error);
         }
-        int64_t dead = gri_json_get_int(gri_json_get(settled, "counts"), "dead", 0), others = dead_duplicates(cli, settled);
+        int64_t dead = gri_json_get_int(gri_json_get(settled, "counts"), "dead", 0);
         gri_json_set_int(settled, "dead_duplicates", others);
         if (!cli->json) gri_receipt_print(stdout, settled);
         if (!cli->json && others) printf("  %lld of the duplicates are URLs that are dead\n", (long long)others);
@@ -145,7 +149,7 @@ static enum gri_exit push_one(struct gri_cli *cli, const char *file, enum gri_pu
     struct gri_json *catalog = NULL;
     struct source source = {.cli = cli, .file = standard ? stdin : fopen(file, "rb")};
     if (!source.file) {
-        gri_cli_say(cli, "can't read %s: %s", file, strerror(errno));
+        gri_cli_say(cli, "can't read %s: %s; nothing of it was sent", file, strerror(errno));
         return GRI_EXIT_FAILED;
     }
     const char *name = gri_cli_option(cli, "name"), *column = gri_cli_option(cli, "column");

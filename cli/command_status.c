@@ -77,6 +77,7 @@ static enum gri_exit show_catalog(struct gri_cli *cli, const char *id, bool watc
 
 static enum gri_exit run(struct gri_cli *cli) {
     bool watch = gri_cli_flag(cli, "watch");
+    if (cli->operand_count > 0 && !gri_cli_catalog_id(cli, cli->operands[0])) return GRI_EXIT_USAGE;
     if (cli->operand_count > 0) return show_catalog(cli, cli->operands[0], watch);
     for (;;) {
         if (watch && !cli->json) fputs("\033[H\033[2J", stdout);

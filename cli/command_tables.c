@@ -145,6 +145,11 @@ static enum gri_exit run_token(struct gri_cli *cli) {
         return GRI_EXIT_USAGE;
     }
     if (!name) name = "someone";
+    if (!*name || strlen(name) >= GRI_NAME_MAX ||
+        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@-") != strlen(name)) {
+        gri_cli_say(cli, "--name is 1 to %d letters, digits, _ . @ or -", GRI_NAME_MAX - 1);
+        return GRI_EXIT_USAGE;
+    }
     const struct gri_crypto *crypto = gri_crypto_create(&error);
     if (!crypto) return gri_cli_fail(cli, &error);
     uint8_t random[32];
@@ -154,7 +159,7 @@ static enum gri_exit run_token(struct gri_cli *cli) {
         (void)gri_format(token + 4 + 2 * i, 3, "%02x", random[i]);
     crypto->token_digest(token, digest);
     if (cli->json) {
-        printf("{\"token\":\"%s\",\"digest\":\"%s\",\"scopes\":\"%s\"}\n", token, digest, scope);
+        printf("{\"token\":\"%s\",\"name\":\"%s\",\"digest\":\"%s\",\"scopes\":\"%s\"}\n", token, name, digest, scope);
         return GRI_EXIT_DONE;
     }
     printf("token (shown this once; give it to whoever is to use it):\n  %s\n\nconfigure its digest:\n  api:\n    tokens:\n"

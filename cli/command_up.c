@@ -16,6 +16,7 @@
 #include "children.h"
 #include "cli.h"
 #include "mongo_replica.h"
+#include "redact.h"
 
 enum { START_TIMEOUT_MS = 60000, DRAIN_TIMEOUT_MS = 75000, SERVICE_TIMEOUT_MS = 30000, METRICS_MAX = 40 };
 
@@ -24,7 +25,8 @@ struct up {
     char dir[PATH_MAX - 600];
     char binary[PATH_MAX];
     char config[PATH_MAX];
-    char redis_url[300], mongo_uri[300], api[64];
+    char redis_url[300], mongo_uri[300]; /* of the private services, or the configured ones as they may be shown */
+    char api[320];
     bool services;
     int redis_port, mongo_port;
     int metrics[METRICS_MAX];
@@ -179,8 +181,9 @@ static enum gri_status write_config(struct up *up, struct gri_error *error) {
     if (!out) return gri_fail(error, GRI_R_io, "can't write %s: %s", part, strerror(errno));
     fprintf(out,
             "# Written by `grisaille up`; lets other commands find its services: export GRISAILLE_CONFIG=%s\n"
-            "redis: { url: \"%s\" }\nmongo: { uri: \"%s\" }\napi: { listen: \"%s\" }\n",
-            up->config, up->redis_url, up->mongo_uri, up->api);
+            "api: { listen: \"%s\" }\n",
+            up->config, up->api);
+    if (up->services) fprintf(out, "redis: { url: \"%s\" }\nmongo: { uri: \"%s\" }\n", up->redis_url, up->mongo_uri);
     if (fclose(out) != 0 || rename(part, up->config) != 0)
         return gri_fail(error, GRI_R_io, "can't write %s: %s", up->config, strerror(errno));
     return GRI_OK;
@@ -202,12 +205,14 @@ static enum gri_status write_targets(struct up *up, struct gri_error *error) {
 static enum gri_status add_daemon(struct up *up, const char *role, const char *name, const char *logs, struct gri_error *error) {
     const char *args[GRI_CHILD_ARGS_MAX + 1] = {up->binary, role};
     char overrides[4][360];
-    size_t count = 2;
+    size_t count = 2, given = 0;
     int port = pick_port(0);
-    (void)gri_format(overrides[0], sizeof overrides[0], "redis.url=%s", up->redis_url);
-    (void)gri_format(overrides[1], sizeof overrides[1], "mongo.uri=%s", up->mongo_uri);
-    (void)gri_format(overrides[2], sizeof overrides[2], "api.listen=%s", up->api);
-    (void)gri_format(overrides[3], sizeof overrides[3], "metrics.listen=127.0.0.1:%d", port);
+    (void)gri_format(overrides[given++], sizeof overrides[0], "api.listen=%s", up->api);
+    (void)gri_format(overrides[given++], sizeof overrides[0], "metrics.listen=127.0.0.1:%d", port);
+    if (up->services) { /* configured ones are read by each daemon from where they stand: they may hold passwords */
+        (void)gri_format(overrides[given++], sizeof overrides[0], "redis.url=%s", up->redis_url);
+        (void)gri_format(overrides[given++], sizeof overrides[0], "mongo.uri=%s", up->mongo_uri);
+    }
     up->metrics[up->metrics_count++] = port;
     if (up->cli->config_path) {
         args[count++] = "--config";
@@ -219,7 +224,7 @@ static enum gri_status add_daemon(struct up *up, const char *role, const char *n
         args[count++] = "--set";
         args[count++] = up->cli->sets[i];
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < given; i++) {
         args[count++] = "--set";
         args[count++] = overrides[i];
     }
@@ -268,10 +273,19 @@ static void announce(const struct up *up) {
     gri_json_free(json);
 }
 
+/* To be shown: without its password. */
+static void show_uri(char *out, size_t size, const char *uri) {
+    struct gri_bytes shown;
+    gri_bytes_init(&shown, 0);
+    gri_redact_put_uri(&shown, uri);
+    (void)gri_copy(out, size, gri_bytes_text(&shown));
+    gri_bytes_clear(&shown);
+}
+
 static enum gri_status addresses(struct up *up, struct gri_error *error) {
     const struct gri_config *config = up->cli->config;
-    (void)gri_copy(up->redis_url, sizeof up->redis_url, gri_config_text(config, "redis.url"));
-    (void)gri_copy(up->mongo_uri, sizeof up->mongo_uri, gri_config_text(config, "mongo.uri"));
+    show_uri(up->redis_url, sizeof up->redis_url, gri_config_text(config, "redis.url"));
+    show_uri(up->mongo_uri, sizeof up->mongo_uri, gri_config_text(config, "mongo.uri"));
     if (up->services) {
         up->redis_port = pick_port(6379);
         up->mongo_port = pick_port(27017);

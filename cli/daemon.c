@@ -203,6 +203,9 @@ enum gri_exit gri_daemon_run(struct gri_cli *cli, const struct gri_role *role, s
     tick(&daemon);
     boot_submit(&boot);
     gri_uv_loop_run(daemon.loop);
+    /* The loop no longer hears signals: a second one must not turn a clean end into a death by signal. */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     gri_timer_stop(daemon.loop, boot.timer);
     if (daemon.booted && !daemon.drained) {
         /* Requests may still be under way on other threads: nothing of theirs may be freed. The process ends here. */

@@ -49,6 +49,7 @@ static int global_option(struct gri_cli *cli, char **words, int count, int *used
         value = words[(*used)++];
     else
         return wrong(cli->command, "no value for", word), -1;
+    if (!*value) return wrong(cli->command, "no value for", word), -1;
     if (config) cli->config_path = value;
     if (set && cli->set_count == GRI_CLI_SETS_MAX) return wrong(cli->command, "too many", "--set"), -1;
     if (set) cli->sets[cli->set_count++] = value;
@@ -128,7 +129,8 @@ int main(int argc, char **argv) {
     if (strcmp(word, "--version") == 0) word = "version";
     struct gri_cli cli = {.program = argv[0], .command = gri_command_find(word)};
     if (!cli.command) {
-        fprintf(stderr, "grisaille: there is no command '%s'; grisaille help lists them\n", word);
+        fprintf(stderr, "grisaille: there is no command '%s'; %s\n", word,
+                word[0] == '-' ? "the command comes first, its options behind it" : "grisaille help lists them");
         return GRI_EXIT_USAGE;
     }
     return (int)run(&cli, argc, argv);

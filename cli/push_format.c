@@ -7,7 +7,12 @@
 
 #include <grisaille/json.h>
 
-enum { ROW_MAX = 1024 * 1024 };
+enum { ROW_MAX = 1024 * 1024, MARK_BYTES = 3 };
+
+static const uint8_t mark_bytes[MARK_BYTES] = {0xEF, 0xBB, 0xBF};
+
+/* Where in a CSV field we are. Quotes open only at a field's start: one inside a bare field (a"b) is text. */
+enum quoting { FIELD_START, FIELD_BARE, FIELD_QUOTED, FIELD_QUOTE /* behind a quote inside quotes: it closes, or is doubled */ };
 
 struct gri_converter {
     enum gri_push_format format;
@@ -15,14 +20,16 @@ struct gri_converter {
     gri_converter_sink *sink;
     void *arg;
     struct gri_bytes row; /* the row being gathered, without its newline */
-    bool quoted;          /* CSV: inside quotes */
+    enum quoting quoting; /* CSV */
     bool header_done;
-    size_t index; /* CSV: the column's */
+    size_t index;   /* CSV: the column's */
+    size_t mark;    /* bytes of a byte-order mark seen at the very start; MARK_BYTES: past it */
+    int64_t number; /* of the row being gathered, from 1 */
 };
 
 struct gri_converter *gri_converter_create(enum gri_push_format format, const char *column, gri_converter_sink *sink, void *arg) {
     struct gri_converter *converter = gri_calloc(1, sizeof *converter);
-    *converter = (struct gri_converter){.format = format, .column = column, .sink = sink, .arg = arg};
+    *converter = (struct gri_converter){.format = format, .column = column, .sink = sink, .arg = arg, .number = 1};
     gri_bytes_init(&converter->row, ROW_MAX);
     return converter;
 }
@@ -64,13 +71,8 @@ static bool read_field(const struct gri_bytes *row, size_t index, struct gri_byt
 }
 
 static enum gri_status csv_header(struct gri_converter *converter, struct gri_error *error) {
-    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
     struct gri_bytes field;
     gri_bytes_init(&field, ROW_MAX);
-    if (converter->row.len >= 3 && memcmp(converter->row.data, mark, 3) == 0) {
-        memmove(converter->row.data, converter->row.data + 3, converter->row.len - 2);
-        converter->row.len -= 3;
-    }
     bool found = false;
     for (size_t i = 0; !found && read_field(&converter->row, i, &field); i++) {
         found = strcmp(gri_bytes_text(&field), converter->column) == 0;
@@ -103,7 +105,7 @@ static enum gri_status jsonl_row(struct gri_converter *converter, struct gri_err
         url = gri_json_kind(json) == GRI_JSON_STRING ? gri_json_text(json, NULL) : gri_json_str(json, converter->column, NULL);
     struct gri_bytes value;
     gri_bytes_init(&value, ROW_MAX);
-    gri_bytes_put(&value, url ? url : gri_bytes_text(&converter->row));
+    gri_bytes_put_slice(&value, url ? gri_slice_of(url) : gri_bytes_slice(&converter->row));
     enum gri_status status = emit_value(converter, &value, error);
     gri_bytes_clear(&value);
     gri_json_free(json);
@@ -129,26 +131,64 @@ static enum gri_status end_row(struct gri_converter *converter, struct gri_error
         gri_bytes_clear(&value);
     }
     gri_bytes_reset(&converter->row);
-    converter->quoted = false;
+    converter->quoting = FIELD_START;
+    converter->number++;
     return status;
+}
+
+static enum quoting next_quoting(enum quoting now, uint8_t byte) {
+    switch (now) {
+    case FIELD_START:
+        return byte == '"' ? FIELD_QUOTED : byte == ',' ? FIELD_START : FIELD_BARE;
+    case FIELD_BARE:
+        return byte == ',' ? FIELD_START : FIELD_BARE;
+    case FIELD_QUOTED:
+        return byte == '"' ? FIELD_QUOTE : FIELD_QUOTED;
+    case FIELD_QUOTE:
+        return byte == '"' ? FIELD_QUOTED : byte == ',' ? FIELD_START : FIELD_BARE;
+    }
+    return FIELD_BARE;
+}
+
+static enum gri_status take_byte(struct gri_converter *converter, uint8_t byte, struct gri_error *error) {
+    bool csv = converter->format == GRI_FORMAT_CSV;
+    if (byte == '\n' && !(csv && converter->quoting == FIELD_QUOTED)) return end_row(converter, error);
+    if (csv) converter->quoting = next_quoting(converter->quoting, byte);
+    if (gri_bytes_append(&converter->row, &byte, 1, error) == GRI_OK) return GRI_OK;
+    return gri_fail(error, GRI_R_bad_request, "row %lld is over 1 MiB%s", (long long)converter->number,
+                    csv ? "; is a quote not closed, or is it no CSV?" : "; is it JSON Lines?");
+}
+
+/* A byte-order mark at the very start is dropped. */
+static enum gri_status take_first_byte(struct gri_converter *converter, uint8_t byte, struct gri_error *error) {
+    if (byte == mark_bytes[converter->mark]) {
+        converter->mark++;
+        return GRI_OK;
+    }
+    size_t held = converter->mark;
+    enum gri_status status = GRI_OK;
+    converter->mark = MARK_BYTES;
+    for (size_t i = 0; i < held && status == GRI_OK; i++) /* no mark after all */
+        status = take_byte(converter, mark_bytes[i], error);
+    return status == GRI_OK ? take_byte(converter, byte, error) : status;
 }
 
 enum gri_status gri_converter_feed(struct gri_converter *converter, struct gri_slice data, struct gri_error *error) {
     if (converter->format == GRI_FORMAT_TEXT) return converter->sink(converter->arg, data, error);
     for (size_t i = 0; i < data.len; i++) {
-        if (converter->format == GRI_FORMAT_CSV && data.data[i] == '"') converter->quoted = !converter->quoted;
-        enum gri_status status;
-        if (data.data[i] == '\n' && !converter->quoted) {
-            status = end_row(converter, error);
-        } else {
-            status = gri_bytes_append(&converter->row, &data.data[i], 1, error);
-            if (status != GRI_OK) status = gri_fail(error, GRI_R_bad_request, "a row is over 1 MiB; is the format right?");
-        }
+        enum gri_status status = converter->mark < MARK_BYTES ? take_first_byte(converter, data.data[i], error)
+                                                              : take_byte(converter, data.data[i], error);
         if (status != GRI_OK) return status;
     }
     return GRI_OK;
 }
 
 enum gri_status gri_converter_finish(struct gri_converter *converter, struct gri_error *error) {
+    bool csv = converter->format == GRI_FORMAT_CSV;
+    if (csv && converter->quoting == FIELD_QUOTED)
+        return gri_fail(error, GRI_R_bad_request, "row %lld: a quote is never closed, so the rest of the file is one field",
+                        (long long)converter->number);
+    if (csv && !converter->header_done && converter->row.len == 0)
+        return gri_fail(error, GRI_R_bad_request, "the CSV is empty: it wants a header with the column '%s'", converter->column);
     return converter->format != GRI_FORMAT_TEXT && converter->row.len > 0 ? end_row(converter, error) : GRI_OK;
 }

@@ -17,9 +17,11 @@ typedef enum gri_status gri_converter_sink(void *arg, struct gri_slice text, str
 /* `column`: header of a CSV column, or key of a JSON object; borrowed. */
 struct gri_converter *gri_converter_create(enum gri_push_format format, const char *column, gri_converter_sink *sink, void *arg);
 void gri_converter_destroy(struct gri_converter *converter);
-/* A CSV header without the column: reason bad_request, naming those there are. */
+/* A CSV header without the column: reason bad_request, naming those there are; so is a row over 1 MiB. A byte-order mark at the
+ * start is dropped; quotes open only at the start of a field, so a stray one swallows nothing. */
 enum gri_status gri_converter_feed(struct gri_converter *converter, struct gri_slice data,
                                    struct gri_error *error) GRI_MUST_CHECK;
+/* A quote that was never closed, and a CSV without a header: reason bad_request. */
 enum gri_status gri_converter_finish(struct gri_converter *converter, struct gri_error *error) GRI_MUST_CHECK;
 
 #endif

@@ -325,7 +325,7 @@ class Cluster:
         self.servers, self.folder = servers, pathlib.Path(folder)
         self.number = next(self.numbers)
         self.database = f"test{os.getpid()}_{self.number}"
-        self.prefix = f"t{os.getpid()}n{self.number}"
+        self.prefix = "{t%dn%d}" % (os.getpid(), self.number)
         self.redis = servers.redis.client
         self.db = servers.mongo.client[self.database]
         self.daemons, self.names = [], itertools.count(1)
@@ -368,7 +368,7 @@ class Cluster:
         return [daemon for daemon in self.daemons if daemon.role == role and daemon.alive()]
 
     def key(self, name):
-        return "{%s}:%s" % (self.prefix, name)
+        return f"{self.prefix}:{name}"
 
     def stop(self, check=True):
         """Ends all; with `check`, each must end with 0 and without a complaint in its log."""
@@ -391,7 +391,7 @@ class Cluster:
     def drop(self):
         """Leaves nothing of this fleet in the servers."""
         self.servers.mongo.client.drop_database(self.database)
-        keys = self.redis.keys("{%s}:*" % self.prefix)
+        keys = self.redis.keys(f"{self.prefix}:*")
         if keys:
             self.redis.unlink(*keys)
 

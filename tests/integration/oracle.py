@@ -345,7 +345,7 @@ def problems_of_streams(redis, prefix):
     """Streams, pending lists and inflight are empty."""
     wrong = []
     for name, group in (("urls", "scheduler"), ("jobs", "workers")):
-        key = "{%s}:%s" % (prefix, name)
+        key = f"{prefix}:{name}"
         if not redis.exists(key):
             continue
         if redis.xlen(key):
@@ -353,5 +353,5 @@ def problems_of_streams(redis, prefix):
         pending = redis.xpending(key, group)["pending"]
         if pending:
             wrong.append(f"{key} has {pending} pending entries")
-    inflight = redis.hlen("{%s}:inflight" % prefix)
+    inflight = redis.hlen(f"{prefix}:inflight")
     return wrong + ([f"{inflight} jobs inflight"] if inflight else [])

@@ -177,7 +177,7 @@ static bool answer(struct connection *connection, const char *path, const char *
     if (starts(path, "/status/", &rest)) return status(connection, rest);
     if (starts(path, "/status-large", &rest)) return body(connection, 404, 200000, 200000, "");
     if (starts(path, "/body/", &rest)) return body(connection, 200, strtoul(rest, NULL, 10), strtoul(rest, NULL, 10), "");
-    if (starts(path, "/lying", &rest)) return body(connection, 200, 5, 10, "");
+    if (starts(path, "/lying", &rest)) return body(connection, 200, 5, 5, "") && usleep(20000) == 0 && put_fill(connection, 5);
     if (starts(path, "/last/", &rest)) return last(connection, (int)strtol(rest, NULL, 10));
     if (starts(path, "/agent", &rest)) {
         char head[256];

@@ -146,6 +146,9 @@ static void a_bad_uri_is_a_configuration_error(void **state) {
     assert_int_equal(gri_mongo_create(&options, NULL, NULL, &mongo, &error), GRI_FATAL);
     assert_int_equal(error.reason, GRI_R_config);
     assert_null(mongo);
+    options.uri = "mongodb://user:se/cret@127.0.0.1/";
+    assert_int_equal(gri_mongo_create(&options, NULL, NULL, &mongo, &error), GRI_FATAL);
+    assert_null(strstr(error.detail, "cret"));
 }
 
 /* --- admission ------------------------------------------------------------------------------------------------------ */
