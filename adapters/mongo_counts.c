@@ -28,6 +28,12 @@ enum gri_status gri_mongo_urls_open(const struct gri_mongo_session *session, con
     return gri_mongo_count(session, GRI_MONGO_URLS, filter, GRI_INDEX_URLS_STATE, limit, open, error);
 }
 
+enum gri_status gri_mongo_urls_queued(const struct gri_mongo_session *session, const char *catalog, int64_t limit,
+                                      int64_t *queued, struct gri_error *error) {
+    bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "queued");
+    return gri_mongo_count(session, GRI_MONGO_URLS, filter, GRI_INDEX_URLS_STATE, limit, queued, error);
+}
+
 /* URLs of the catalog in that state (NULL: in any), of done ones perhaps only the `made`. One interval of one index is
  * counted at some three million a second, three times what grouping by state does. */
 static enum gri_status count_urls(const struct gri_mongo_session *session, const char *catalog, const char *state, bool made,

@@ -18,6 +18,9 @@ enum gri_status gri_mongo_chunks_pending(const struct gri_mongo_session *session
 /* URLs accepted from the catalog that are queued or waiting, counted up to `limit` by index alone. */
 enum gri_status gri_mongo_urls_open(const struct gri_mongo_session *session, const char *catalog, int64_t limit, int64_t *open,
                                     struct gri_error *error) GRI_MUST_CHECK;
+/* The same, of the queued ones alone. */
+enum gri_status gri_mongo_urls_queued(const struct gri_mongo_session *session, const char *catalog, int64_t limit,
+                                      int64_t *queued, struct gri_error *error) GRI_MUST_CHECK;
 /* Counts anew. `catalog` is its document. */
 enum gri_status gri_mongo_counts_make(const struct gri_mongo_session *session, const bson_t *catalog,
                                       struct gri_mongo_counts *counts, struct gri_error *error) GRI_MUST_CHECK;

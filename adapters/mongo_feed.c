@@ -88,6 +88,8 @@ static enum gri_status fill_catalog(const struct gri_mongo_session *session, con
                             "sort", "{", "number", BCON_INT32(1), "}", "limit", BCON_INT64((int64_t)request->chunk_limit), "hint",
                             GRI_INDEX_CHUNKS_PENDING);
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_CHUNKS, filter, opts, add_chunk, &next, error);
+    if (status == GRI_OK && request->queued_limit > 0)
+        status = gri_mongo_urls_queued(session, catalog->id, request->queued_limit, &catalog->queued, error);
     if (status != GRI_OK || request->open_limit <= 0) return status;
     return gri_mongo_urls_open(session, catalog->id, request->open_limit, &catalog->open, error);
 }

@@ -62,17 +62,25 @@ static bool may_go_on(const struct gri_feeder *feeder) {
 /* --- plan ---------------------------------------------------------------------------------------------------------------------
  */
 
+/* URLs that one catalog may have in the queue: a tenth of the window keeps every worker busy, and a newcomer's first job never
+ * waits behind more than that of each older catalog. */
+static int64_t queue_share(const struct gri_feeder *feeder) {
+    int64_t tenth = feeder->scheduler->options.window / 10;
+    return tenth > GRI_SHARE_MIN ? tenth : GRI_SHARE_MIN;
+}
+
 static bool is_stopped(const struct gri_feed_catalog *catalog) {
     return catalog->state == GRI_CATALOG_CANCELLED || catalog->state == GRI_CATALOG_DELETING;
 }
 
-/* Lines of it that are open or soon will be, were one more chunk announced. */
+/* Lines of it that are open or soon will be, were one more chunk announced; and those of them that stand in the queue, where
+ * everyone else's work has to wait behind them. */
 static bool has_share(const struct gri_feeder *feeder, size_t index) {
     const struct gri_feed_catalog *catalog = &feeder->feed.catalogs[index];
     if (is_stopped(catalog)) return true; /* its lines become errors, they take no room */
     if (catalog->open >= feeder->feed.open_limit && feeder->share > feeder->feed.open_limit) return false; /* counted too short */
-    int64_t announced = feeder->outstanding[index] + (int64_t)feeder->pick_counts[index];
-    return catalog->open + announced * GRI_CHUNK_LINES < feeder->share;
+    int64_t announced = (feeder->outstanding[index] + (int64_t)feeder->pick_counts[index]) * GRI_CHUNK_LINES;
+    return catalog->open + announced < feeder->share && catalog->queued + announced < queue_share(feeder);
 }
 
 /* The first chunk neither announced nor picked; NULL when there is none. */
@@ -204,7 +212,8 @@ static void begin_round(void *arg) {
     feeder->busy = true;
     feeder->worked = false;
     feeder->feed = (struct gri_ledger_feed){
-        .catalog_limit = GRI_FEED_CATALOGS, .chunk_limit = s->options.feeder_outstanding, .open_limit = feeder->share};
+        .catalog_limit = GRI_FEED_CATALOGS, .chunk_limit = s->options.feeder_outstanding, .open_limit = feeder->share,
+        .queued_limit = queue_share(feeder)};
     gri_scheduler_submit(s, &feeder->feed.op, feed_landed);
     s->options.ledger->ops->feed(s->options.ledger, &feeder->feed);
 }

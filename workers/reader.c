@@ -161,8 +161,6 @@ void gri_reader_stream_changed(struct gri_worker *worker, enum gri_stream_state 
                                      : "stream_lost_data",
             GRI_NUM("in_hand", gri_worker_busy(worker)));
     if (!worker->up) return;
-    if (reader->was_up) gri_counter_add(worker->metrics.reconnects, 1);
-    reader->was_up = true;
     reader->not_before_ms = 0;
     /* The others were cut off too: what looks idle is theirs still, if they come back within a lease. */
     reader->reclaim_at_ms = gri_now_ms(worker->o.loop) + worker->o.lease_ms;

@@ -11,7 +11,7 @@ struct gri_reader_events; /* events of reclaims on their way */
 struct gri_reader {
     struct gri_stream_read read;
     struct gri_stream_reclaim reclaim;
-    bool read_out, reclaim_out, was_up;
+    bool read_out, reclaim_out;
     int64_t reclaim_at_ms, not_before_ms; /* next reclaim; next request after a failure */
     struct gri_timer *timer;
     struct gri_reader_events *events; /* at most one request of them */

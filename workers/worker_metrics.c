@@ -40,7 +40,6 @@ void gri_worker_metrics_init(struct gri_worker_metrics *m, struct gri_metrics *r
     m->fenced = gri_metrics_counter(registry, "grisaille_fenced_total", "Entries that turned out to be another's", "");
     m->missing =
         gri_metrics_counter(registry, "grisaille_stream_entries_missing_total", "Pending entries whose body was gone", "");
-    m->reconnects = gri_metrics_counter(registry, "grisaille_redis_reconnects_total", "Connections to Redis after the first", "");
     m->dns = stage(registry, "stage=\"dns\"");
     m->fetch = stage(registry, "stage=\"fetch\"");
     m->transform = stage(registry, "stage=\"transform\"");

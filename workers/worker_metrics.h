@@ -7,7 +7,7 @@
 
 struct gri_worker_metrics {
     struct gri_metrics *registry;
-    struct gri_counter *stored, *duplicate_content, *dead, *fetch_bytes, *reclaims, *fenced, *missing, *reconnects;
+    struct gri_counter *stored, *duplicate_content, *dead, *fetch_bytes, *reclaims, *fenced, *missing;
     struct gri_histogram *dns, *fetch, *transform, *encode, *store, *ack, *end_to_end, *image_size;
     struct gri_gauge *free, *fetching, *transforming, *storing;
 };

@@ -41,6 +41,7 @@ struct gri_feed_catalog {
     enum gri_catalog_state state;
     int64_t chunks;              /* in all */
     int64_t open;                /* accepted and not finished, counted up to open_limit */
+    int64_t queued;              /* of these, not waiting for a retry; counted up to queued_limit */
     struct gri_feed_chunk *next; /* owned: the first chunks not yet admitted, by number, up to chunk_limit */
     size_t next_count;           /* 0: every chunk is admitted */
 };
@@ -49,7 +50,7 @@ struct gri_feed_catalog {
 struct gri_ledger_feed {
     struct gri_op op;
     size_t catalog_limit, chunk_limit;
-    int64_t open_limit;
+    int64_t open_limit, queued_limit;
     struct gri_feed_catalog *catalogs; /* out: gri_feed_catalogs_free */
     size_t count;                      /* out */
 };

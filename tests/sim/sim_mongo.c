@@ -112,6 +112,8 @@ static int64_t do_feed(struct sim_process *process, struct gri_op *op, bool part
         catalog->state = GRI_CATALOG_RUNNING;
         catalog->open = open_of(mongo, catalog->id);
         if (catalog->open > feed->open_limit) catalog->open = feed->open_limit;
+        for (size_t i = 0; i < mongo->url_count && catalog->queued < feed->queued_limit; i++)
+            catalog->queued += mongo->urls[i].state == GRI_URL_QUEUED && strcmp(mongo->urls[i].catalog, catalog->id) == 0;
         catalog->next = gri_calloc(feed->chunk_limit + 1, sizeof *catalog->next);
         for (size_t i = 0; i < mongo->chunk_count; i++) {
             const struct sim_chunk *chunk = &mongo->chunks[i];

@@ -76,8 +76,15 @@ static void lease(struct gri_ledger *port, struct gri_ledger_lease *request) {
     request->held = answer(ledger, &request->op, "lease") && !ledger->lease_taken;
 }
 
+static int64_t queued_of(const struct fake_ledger *ledger, const struct fake_catalog *catalog) {
+    int64_t queued = catalog->extra_queued;
+    for (size_t i = 0; i < ledger->url_count; i++)
+        queued += strcmp(ledger->urls[i].catalog, catalog->id) == 0 && ledger->urls[i].state == GRI_URL_QUEUED;
+    return queued;
+}
+
 static int64_t open_of(const struct fake_ledger *ledger, const struct fake_catalog *catalog) {
-    int64_t open = catalog->extra_open;
+    int64_t open = catalog->extra_open + catalog->extra_queued;
     for (size_t i = 0; i < ledger->url_count; i++) {
         const struct fake_url *url = &ledger->urls[i];
         open += strcmp(url->catalog, catalog->id) == 0 && (url->state == GRI_URL_QUEUED || url->state == GRI_URL_WAITING);
@@ -96,6 +103,7 @@ static void feed(struct gri_ledger *port, struct gri_ledger_feed *request) {
         *to =
             (struct gri_feed_catalog){.state = from->state, .chunks = (int64_t)from->chunk_count, .open = open_of(ledger, from)};
         if (to->open > request->open_limit) to->open = request->open_limit;
+        to->queued = queued_of(ledger, from) < request->queued_limit ? queued_of(ledger, from) : request->queued_limit;
         gri_copy(to->id, sizeof to->id, from->id);
         to->next = gri_calloc(FAKE_CHUNKS, sizeof *to->next);
         for (size_t j = 0; j < from->chunk_count && to->next_count < request->chunk_limit; j++) {

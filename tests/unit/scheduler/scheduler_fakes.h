@@ -101,7 +101,8 @@ struct fake_catalog {
     bool retry_dead;
     struct fake_chunk chunks[FAKE_CHUNKS];
     size_t chunk_count;
-    int64_t extra_open; /* pretended */
+    int64_t extra_open;   /* pretended, waiting */
+    int64_t extra_queued; /* pretended, queued */
 };
 
 struct fake_url {

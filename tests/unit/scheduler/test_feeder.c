@@ -20,6 +20,7 @@ static size_t announced_of(struct bench *b, const char *catalog) {
 static void small_catalog_does_not_wait_behind_a_large_one(void **state) {
     struct bench *b = *state;
     b->options.feeder_outstanding = 8;
+    b->options.window = 400000; /* a tenth of it leaves room for more chunks than that */
     struct fake_catalog *large = fake_ledger_add_catalog(&b->ledger, "large");
     for (int i = 0; i < 40; i++)
         bench_add_lines(large, "https://a.test", 2 * i, 2);
@@ -63,17 +64,28 @@ static void catalogs_are_served_in_turn(void **state) {
 
 static void catalog_has_no_more_open_than_its_share(void **state) {
     struct bench *b = *state;
-    b->options.window = 20000; /* 16,000 for new work, 8,000 each */
+    b->options.window = 100000; /* 80,000 for new work, 40,000 each; 10,000 in the queue */
     for (int i = 0; i < 2; i++) {
         struct fake_catalog *c = fake_ledger_add_catalog(&b->ledger, i ? "fast" : "slow");
         for (int j = 0; j < 20; j++)
             bench_add_lines(c, i ? "https://fast.test" : "https://slow.test", j, 1);
     }
-    fake_ledger_catalog(&b->ledger, "slow")->extra_open = 7000;
+    fake_ledger_catalog(&b->ledger, "slow")->extra_open = 39000;
     start_feeder_alone(b);
     bench_run(b, 3000);
-    assert_int_equal(announced_of(b, "slow"), 1); /* 7,000 and 2,000 announced */
-    assert_int_equal(announced_of(b, "fast"), 4);
+    assert_int_equal(announced_of(b, "slow"), 1); /* 39,000 and 2,000 announced */
+    assert_int_equal(announced_of(b, "fast"), 5);
+}
+
+static void catalog_has_no_more_queued_than_a_tenth_of_the_window(void **state) {
+    struct bench *b = *state;
+    b->options.window = 100000;
+    struct fake_catalog *c = fake_ledger_add_catalog(&b->ledger, "c1");
+    for (int j = 0; j < 20; j++) bench_add_lines(c, "https://a.test", j, 1);
+    c->extra_queued = 5000;
+    start_feeder_alone(b);
+    bench_run(b, 3000);
+    assert_int_equal(announced_of(b, "c1"), 3); /* 5,000 queued and 6,000 announced */
 }
 
 static void chunk_is_announced_again_only_when_its_entry_is_gone(void **state) {
@@ -156,6 +168,7 @@ int main(void) {
         T(small_catalog_does_not_wait_behind_a_large_one),
         T(catalogs_are_served_in_turn),
         T(catalog_has_no_more_open_than_its_share),
+        T(catalog_has_no_more_queued_than_a_tenth_of_the_window),
         T(chunk_is_announced_again_only_when_its_entry_is_gone),
         T(paused_catalog_gets_no_further_chunk),
         T(catalog_is_settled_once_nothing_of_it_is_open),
