@@ -179,7 +179,7 @@ static void empty_collections(struct mongo_world *world) {
     mongoc_database_t *database = mongoc_client_get_database(world->admin, world->database);
     char **names = mongoc_database_get_collection_names_with_opts(database, NULL, &cause);
     if (!names) fail_msg("%s", cause.message);
-    for (char **name = names; *name; name++) {
+    for (char **name = names; name && *name; name++) {
         bson_t all = BSON_INITIALIZER;
         mongoc_collection_t *collection = mongoc_database_get_collection(database, *name);
         if (!mongoc_collection_delete_many(collection, &all, NULL, NULL, &cause)) fail_msg("%s", cause.message);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The image store on a real MongoDB: inserts, both kinds of duplicate, look-ups that read no picture. */
-#include "mongo_world.h"
+#include "mongo_steps.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,17 +10,7 @@
 
 #include <cmocka.h>
 
-#define PIPELINE "gray@0123456789ab"
-
 enum { BATCH_MAX = 40 };
-
-static struct mongo_world world;
-
-static int fresh(void **state) {
-    (void)state;
-    mongo_world_fresh(&world);
-    return 0;
-}
 
 /* An image of source `content` that job `job` made, with `size` bytes of base64. */
 static struct gri_image *image_of(unsigned content, unsigned job, size_t size) {
@@ -288,25 +278,22 @@ static void look_ups_read_no_picture(void **state) {
     bson_destroy(mongo_world_command(&world, world.database, "{\"drop\":\"system.profile\"}"));
 }
 
-int main(void) {
-#define STORE_TEST(name) cmocka_unit_test_setup(name, fresh)
+static int all_tests(void) {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(an_image_is_stored_with_every_field),
-        STORE_TEST(the_same_bytes_are_stored_once),
-        STORE_TEST(a_job_that_stored_other_bytes_before_is_led_to_them),
-        STORE_TEST(of_equal_images_in_one_batch_one_is_inserted),
-        STORE_TEST(workers_that_race_store_each_content_once),
-        STORE_TEST(a_text_over_the_limit_is_refused_alone),
-        STORE_TEST(a_document_that_the_server_refuses_is_told_alone),
-        STORE_TEST(an_insert_of_unknown_outcome_is_no_success),
-        STORE_TEST(look_ups_tell_what_is_there_and_whose_it_is),
-        STORE_TEST(look_ups_read_no_picture),
+        cmocka_unit_test_setup(an_image_is_stored_with_every_field, fresh),
+        cmocka_unit_test_setup(the_same_bytes_are_stored_once, fresh),
+        cmocka_unit_test_setup(a_job_that_stored_other_bytes_before_is_led_to_them, fresh),
+        cmocka_unit_test_setup(of_equal_images_in_one_batch_one_is_inserted, fresh),
+        cmocka_unit_test_setup(workers_that_race_store_each_content_once, fresh),
+        cmocka_unit_test_setup(a_text_over_the_limit_is_refused_alone, fresh),
+        cmocka_unit_test_setup(a_document_that_the_server_refuses_is_told_alone, fresh),
+        cmocka_unit_test_setup(an_insert_of_unknown_outcome_is_no_success, fresh),
+        cmocka_unit_test_setup(look_ups_tell_what_is_there_and_whose_it_is, fresh),
+        cmocka_unit_test_setup(look_ups_read_no_picture, fresh),
     };
-    if (!mongo_world_start(&world)) {
-        fputs("no mongod: set GRISAILLE_MONGOD\n", stderr);
-        return 77;
-    }
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    mongo_world_stop(&world);
-    return failures;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void) {
+    return run_on_mongod(all_tests);
 }
