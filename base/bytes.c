@@ -143,7 +143,8 @@ char *gri_strndup(const char *text, size_t len) {
 }
 
 char *gri_strdup(const char *text) {
-    return gri_strndup(text, SIZE_MAX - 1);
+    size_t size = strlen(text) + 1;
+    return memcpy(gri_alloc(size), text, size);
 }
 
 bool gri_copy(char *to, size_t size, const char *from) {

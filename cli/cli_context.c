@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "crypto.h"
 #include "gzip.h"
+#include "live_stats.h"
 #include "mongo_client.h"
 
 extern char **environ;
@@ -38,7 +39,14 @@ static enum gri_status open_archive(struct gri_cli *cli, struct gri_archive **ar
     *archive = gri_mongo_archive(cli->mongo);
     status = (*archive)->ops->prepare(*archive, error);
     if (status == GRI_OK) status = gri_definitions_store(cli->definitions, *archive, error);
+    if (status == GRI_RETRY)
+        status = gri_error_wrap(error, "MongoDB does not answer; does it run, and is mongo.uri right (set by %s)?",
+                                gri_config_source(cli->config, "mongo.uri"));
     return status;
+}
+
+static struct gri_json *live(void *arg) {
+    return gri_live_stats_read(arg);
 }
 
 enum gri_status gri_cli_api(struct gri_cli *cli, struct gri_error *error) {
@@ -57,6 +65,8 @@ enum gri_status gri_cli_api(struct gri_cli *cli, struct gri_error *error) {
                                       .pipelines = cli->definitions->pipeline_rows,
                                       .transforms = cli->definitions->transform_rows,
                                       .default_pipeline = GRI_PIPELINE_STANDARD,
+                                      .live = live,
+                                      .arg = cli,
                                       .max_catalog_bytes = gri_config_int(cli->config, "api.max_catalog_bytes")};
     return gri_api_create(&options, &cli->api, error);
 }

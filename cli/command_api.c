@@ -8,6 +8,7 @@
 #include "api_server.h"
 #include "daemon.h"
 #include "gzip.h"
+#include "live_stats.h"
 
 enum { READ_MS = 2000, STOP_MS = 30000, TOKENS_MAX = 1000 };
 
@@ -23,34 +24,14 @@ struct state {
     bool reading, up, draining;
     pthread_mutex_t lock; /* of what stands below: the HTTP threads read it */
     bool known;
-    struct gri_stream_depth urls, jobs;
-    int64_t inflight, memory_bytes;
+    struct gri_stream_stats latest;
 };
-
-static struct gri_json *depth_json(const struct gri_stream_depth *depth) {
-    struct gri_json *json = gri_json_object();
-    gri_json_set_int(json, "length", depth->length);
-    gri_json_set_int(json, "pending", depth->pending);
-    if (depth->lag < 0)
-        gri_json_set_null(json, "lag");
-    else
-        gri_json_set_int(json, "lag", depth->lag);
-    gri_json_set_int(json, "oldest_pending_ms", depth->oldest_pending_ms);
-    gri_json_set_int(json, "consumers", depth->consumers);
-    return json;
-}
 
 static struct gri_json *live(void *arg) {
     struct state *state = arg;
     struct gri_json *json = NULL;
     pthread_mutex_lock(&state->lock);
-    if (state->known) {
-        json = gri_json_object();
-        gri_json_set(json, "urls", depth_json(&state->urls));
-        gri_json_set(json, "jobs", depth_json(&state->jobs));
-        gri_json_set_int(json, "inflight", state->inflight);
-        gri_json_set_int(json, "memory_bytes", state->memory_bytes);
-    }
+    if (state->known) json = gri_live_stats_json(&state->latest);
     pthread_mutex_unlock(&state->lock);
     return json;
 }
@@ -73,12 +54,7 @@ static void stats_done(struct gri_op *op) {
     state->reading = false;
     pthread_mutex_lock(&state->lock);
     state->known = op->status == GRI_OK;
-    if (state->known) {
-        state->urls = stats->urls;
-        state->jobs = stats->jobs;
-        state->inflight = stats->inflight;
-        state->memory_bytes = stats->memory_bytes;
-    }
+    if (state->known) state->latest = *stats;
     pthread_mutex_unlock(&state->lock);
     if (state->draining)
         gri_daemon_drained(state->daemon);

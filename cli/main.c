@@ -117,6 +117,7 @@ static enum gri_exit run(struct gri_cli *cli, int argc, char **argv) {
     gri_cli_clear(cli);
     free(cli->operands);
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    if (errno == EPIPE) return status; /* the reader has seen enough: `grisaille errors … | head` */
     fprintf(stderr, "grisaille: can't write to standard output: %s\n", strerror(errno));
     return status == GRI_EXIT_DONE ? GRI_EXIT_FAILED : status;
 }
