@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-asan test unit sim integration demo up fmt lint install clean
+.PHONY: docs help setup build build-asan test unit sim integration demo up fmt lint install clean
 
 help: ## show this
 	@echo "Grisaille: catalogs of image URLs in, verified gray images out."; echo
@@ -26,7 +26,7 @@ build: ## release build: leaves build/grisaille
 
 build-asan: ## build with address and undefined-behaviour sanitizers: leaves build-asan/grisaille
 	@tools/setup build
-	@[ -f build-asan/build.ninja ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Ddebug=true >build-setup.log 2>&1 || { cat build-setup.log; exit 1; }
+	@[ -f build-asan/build.ninja ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Ddebug=true -Dcrash_points=true >build-setup.log 2>&1 || { cat build-setup.log; exit 1; }
 	@rm -f build-setup.log
 	@ninja -C build-asan
 
@@ -61,6 +61,9 @@ fmt: ## format the C code
 lint: ## formatting, dependency rule, banned calls, clang-tidy
 	@tools/setup build lint
 	@tools/lint
+
+docs: build ## write docs/cli.md and docs/configuration.md anew from the program
+	@tools/make-docs build/grisaille
 
 install: build ## install to $(DESTDIR)$(PREFIX)
 	@meson install -C build --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))

@@ -6,6 +6,7 @@
  * by one round trip, which only makes a job due for the sweeper that much sooner). */
 #include "mongo_ledger.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,7 +68,9 @@ static enum gri_status upsert_all(const struct gri_mongo_session *session, struc
         gri_mongo_bulk_update(&bulk, BCON_NEW("_id", BCON_UTF8(request->urls[i].job.key)),
                               insert_change(request, &request->urls[i], now_ms), true);
     }
+    GRI_CRASH_POINT(admit_before);
     status = gri_mongo_bulk_execute(&bulk, &request->op.error);
+    GRI_CRASH_POINT(admit_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
     if (status == GRI_OK) gri_mongo_bulk_upserted(&bulk, mark_admitted, request);
     gri_mongo_bulk_clear(&bulk);
@@ -159,8 +162,11 @@ static enum gri_status mark_shared(const struct gri_mongo_session *session, cons
     BSON_APPEND_DOCUMENT_BEGIN(filter, "shared", &condition);
     BSON_APPEND_BOOL(&condition, "$ne", true);
     bson_append_document_end(filter, &condition);
-    return gri_mongo_update_many(session, GRI_MONGO_URLS, filter, BCON_NEW("$set", "{", "shared", BCON_BOOL(true), "}"),
-                                 &admission->request->op.error);
+    GRI_CRASH_POINT(shared_before);
+    enum gri_status status = gri_mongo_update_many(
+        session, GRI_MONGO_URLS, filter, BCON_NEW("$set", "{", "shared", BCON_BOOL(true), "}"), &admission->request->op.error);
+    GRI_CRASH_POINT(shared_after);
+    return status;
 }
 
 /* The dead begin anew, under the pipeline's version that is asked for now (nothing was ever made under the old one).
@@ -181,7 +187,9 @@ static enum gri_status revive(const struct gri_mongo_session *session, struct ad
         request->results[known->index] = GRI_REVIVED;
         request->runs[known->index] = known->run + 1;
     }
+    GRI_CRASH_POINT(revive_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &request->op.error);
+    GRI_CRASH_POINT(revive_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
     gri_mongo_bulk_clear(&bulk);
     return status;

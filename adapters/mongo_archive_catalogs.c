@@ -61,7 +61,13 @@ static enum gri_status read_catalogs(const struct gri_mongo_session *session, co
     if (status != GRI_OK) return status;
     bson_t *query = bson_new();
     gri_mongo_append_place(query, "created_at", given ? &place : NULL, filter, false);
-    if (filter->state) BSON_APPEND_UTF8(query, "state", filter->state);
+    if (filter->state) {
+        BSON_APPEND_UTF8(query, "state", filter->state);
+    } else { /* what is left of a push that never came to its end is no catalog to anyone */
+        bson_t *other = BCON_NEW("$ne", "abandoned");
+        BSON_APPEND_DOCUMENT(query, "state", other);
+        bson_destroy(other);
+    }
     bson_t *opts = BCON_NEW("sort", "{", "created_at", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit",
                             BCON_INT64((int64_t)list->limit));
     return gri_mongo_find(session, GRI_MONGO_CATALOGS, query, opts, keep_document, list, error);

@@ -3,6 +3,7 @@
 #include "mongo_archive.h"
 #include "mongo_ledger.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -57,7 +58,9 @@ static enum gri_status flush(struct gri_archive_push *push, struct gri_error *er
         gri_mongo_bulk_insert(&bulk, push->batch[i]);
     push->batch_count = push->batch_bytes = 0;
     push->written = true;
+    GRI_CRASH_POINT(push_chunks_before);
     status = gri_mongo_bulk_execute(&bulk, error);
+    GRI_CRASH_POINT(push_chunks_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, error);
     gri_mongo_bulk_clear(&bulk);
     return gri_mongo_archive_close(&session, status, error);
@@ -82,7 +85,9 @@ static void remove_chunks(const struct gri_mongo_session *session, const char *c
     mongoc_collection_t *chunks = gri_mongo_open(session, GRI_MONGO_CHUNKS);
     bson_t *filter = BCON_NEW("catalog", BCON_UTF8(catalog));
     /* What this leaves behind has no catalog, so nobody ever admits it. */
+    GRI_CRASH_POINT(push_remove_before);
     (void)mongoc_collection_delete_many(chunks, filter, NULL, NULL, NULL);
+    GRI_CRASH_POINT(push_remove_after);
     bson_destroy(filter);
     mongoc_collection_destroy(chunks);
 }
@@ -111,19 +116,24 @@ static bson_t *catalog_change(const struct gri_archive_push *push, const struct 
 static enum gri_status retry_dead(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
     bson_t *change =
         BCON_NEW("$set", "{", "admitted", BCON_BOOL(false), "announced_id", "", "}", "$unset", "{", "admitted_at", "", "}");
+    GRI_CRASH_POINT(retry_chunks_before);
     enum gri_status status =
         gri_mongo_update_many(session, GRI_MONGO_CHUNKS, BCON_NEW("catalog", BCON_UTF8(catalog)), change, error);
+    GRI_CRASH_POINT(retry_chunks_after);
     if (status != GRI_OK) return status;
     bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "dead", "error.reason", "{", "$ne", "removed", "}");
     change =
         BCON_NEW("$set", "{", "state", "waiting", "attempts", BCON_INT32(0), "}", "$currentDate", "{", "next_at", BCON_BOOL(true),
                  "changed_at", BCON_BOOL(true), "}", "$unset", "{", "error", "", "limited_at", "", "done_at", "", "}");
     status = gri_mongo_update_many(session, GRI_MONGO_URLS, filter, change, error);
+    GRI_CRASH_POINT(retry_urls_after);
     if (status != GRI_OK) return status;
     filter = BCON_NEW("_id", BCON_UTF8(catalog), "state", "{", "$in", "[", "running", "finished", "]", "}");
     change = BCON_NEW("$set", "{", "state", "running", "unfinished", BCON_BOOL(true), "retry_dead", BCON_BOOL(true), "}",
                       "$unset", "{", "finished_at", "", "}");
-    return gri_mongo_update_one(session, GRI_MONGO_CATALOGS, filter, change, false, NULL, NULL, error);
+    status = gri_mongo_update_one(session, GRI_MONGO_CATALOGS, filter, change, false, NULL, NULL, error);
+    GRI_CRASH_POINT(retry_catalog_after);
+    return status;
 }
 
 /* The catalog that has this content already. Its insert may not have reached a majority yet: waited for. */
@@ -166,7 +176,9 @@ static enum gri_status insert_catalog(const struct gri_mongo_session *session, c
     bson_error_t cause = {0};
     bson_t reply;
     enum gri_status status = GRI_OK;
+    GRI_CRASH_POINT(push_catalog_before);
     bool ok = mongoc_collection_update_one(catalogs, filter, change, opts, &reply, &cause);
+    GRI_CRASH_POINT(push_catalog_after);
     *duplicate = !ok && cause.domain == MONGOC_ERROR_SERVER && cause.code == GRI_MONGO_DUPLICATE;
     if (!ok && !*duplicate) {
         status = gri_mongo_fail(error, &cause, "push");

@@ -3,6 +3,7 @@
 #include "mongo_ledger.h"
 #include "mongo_schema.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,7 +145,9 @@ enum gri_status gri_mongo_work_reject(struct gri_mongo_session *session, struct 
         gri_mongo_append_text(document, "detail", line->detail);
         gri_mongo_bulk_insert(&bulk, document);
     }
+    GRI_CRASH_POINT(reject_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &op->error);
+    GRI_CRASH_POINT(reject_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &op->error);
     gri_mongo_bulk_clear(&bulk);
     return status;
@@ -156,8 +159,12 @@ enum gri_status gri_mongo_work_chunk_done(struct gri_mongo_session *session, str
     gri_mongo_chunk_id(id, request->catalog, request->number);
     bson_t *change =
         BCON_NEW("$set", "{", "admitted", BCON_BOOL(true), "}", "$currentDate", "{", "admitted_at", BCON_BOOL(true), "}");
-    return gri_mongo_update_one(session, GRI_MONGO_CHUNKS, BCON_NEW("_id", BCON_UTF8(id), "admitted", BCON_BOOL(false)), change,
-                                false, NULL, NULL, &op->error);
+    GRI_CRASH_POINT(chunk_done_before);
+    enum gri_status status =
+        gri_mongo_update_one(session, GRI_MONGO_CHUNKS, BCON_NEW("_id", BCON_UTF8(id), "admitted", BCON_BOOL(false)), change,
+                             false, NULL, NULL, &op->error);
+    GRI_CRASH_POINT(chunk_done_after);
+    return status;
 }
 
 enum gri_status gri_mongo_work_quarantine(struct gri_mongo_session *session, struct gri_op *op) {
@@ -170,6 +177,9 @@ enum gri_status gri_mongo_work_quarantine(struct gri_mongo_session *session, str
     gri_mongo_append_text(set, "detail", request->detail ? request->detail : "");
     bson_t *change = BCON_NEW("$set", BCON_DOCUMENT(set), "$currentDate", "{", "at", BCON_BOOL(true), "}");
     bson_destroy(set);
-    return gri_mongo_update_one(session, GRI_MONGO_QUARANTINE, BCON_NEW("_id", BCON_UTF8(id)), change, true, NULL, NULL,
-                                &op->error);
+    GRI_CRASH_POINT(quarantine_before);
+    enum gri_status status =
+        gri_mongo_update_one(session, GRI_MONGO_QUARANTINE, BCON_NEW("_id", BCON_UTF8(id)), change, true, NULL, NULL, &op->error);
+    GRI_CRASH_POINT(quarantine_after);
+    return status;
 }

@@ -3,6 +3,7 @@
 #include "mongo_ledger.h"
 #include "mongo_schema.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +86,9 @@ static enum gri_status requeue(const struct gri_mongo_session *session, const st
                      BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}", "$unset", "{", "next_at", "", "}");
         gri_mongo_bulk_update(&bulk, filter, change, false);
     }
+    GRI_CRASH_POINT_IF(list->count > 0, due_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, error);
+    GRI_CRASH_POINT_IF(list->count > 0, due_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, error);
     gri_mongo_bulk_clear(&bulk);
     return status;

@@ -4,6 +4,7 @@
 #include "mongo_ledger.h"
 #include "mongo_schema.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,9 @@ enum gri_status gri_mongo_work_lease(struct gri_mongo_session *session, struct g
     mongoc_find_and_modify_opts_set_flags(opts, MONGOC_FIND_AND_MODIFY_UPSERT | MONGOC_FIND_AND_MODIFY_RETURN_NEW);
     bson_error_t cause = {0};
     bson_t reply;
+    GRI_CRASH_POINT(lease_before);
     bool ok = mongoc_collection_find_and_modify_with_opts(leases, filter, opts, &reply, &cause);
+    GRI_CRASH_POINT(lease_after);
     request->held = ok && strcmp(gri_mongo_text(&reply, "value.holder"), request->holder) == 0;
     bson_destroy(&reply);
     mongoc_find_and_modify_opts_destroy(opts);
@@ -125,7 +128,9 @@ enum gri_status gri_mongo_work_announced(struct gri_mongo_session *session, stru
         gri_mongo_bulk_update(&bulk, BCON_NEW("_id", BCON_UTF8(id), "admitted", BCON_BOOL(false)),
                               BCON_NEW("$set", "{", "announced_id", BCON_UTF8(request->ids[i]), "}"), false);
     }
+    GRI_CRASH_POINT(announced_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &op->error);
+    GRI_CRASH_POINT(announced_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &op->error);
     gri_mongo_bulk_clear(&bulk);
     return status;
@@ -148,7 +153,9 @@ static enum gri_status finish_catalog(const struct gri_mongo_session *session, c
                               "finished_at", BCON_BOOL(true), "}");
     bson_destroy(set);
     bson_t *filter = BCON_NEW("_id", BCON_UTF8(request->catalog), "unfinished", BCON_BOOL(true), "state", BCON_UTF8(state));
+    GRI_CRASH_POINT(settle_before);
     status = gri_mongo_update_one(session, GRI_MONGO_CATALOGS, filter, change, false, &matched, NULL, &request->op.error);
+    GRI_CRASH_POINT(settle_after);
     request->finished = status == GRI_OK && matched > 0;
     return status;
 }

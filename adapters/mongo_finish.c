@@ -2,6 +2,7 @@
 /* The worker's requests: what the ledger says of a job, and what has become of it. */
 #include "mongo_ledger.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -19,6 +20,8 @@ static bool take_record(const bson_t *document, void *arg) {
         record->attempts = (int)gri_mongo_number(document, "attempts", 0);
         (void)gri_copy(record->pipeline, sizeof record->pipeline, gri_mongo_text(document, "pipeline"));
         (void)gri_copy(record->catalog, sizeof record->catalog, gri_mongo_text(document, "first.catalog"));
+        const char *reason = gri_mongo_text(document, "error.reason");
+        record->reason = reason[0] ? gri_reason_from_name(reason) : GRI_R_none;
         record->limited_ms = gri_mongo_number(document, "limited_ms", 0);
         record->age_ms = gri_mongo_number(document, "age_ms", 0);
     }
@@ -33,7 +36,7 @@ enum gri_status gri_mongo_work_check(struct gri_mongo_session *session, struct g
     gri_mongo_append_texts(filter, "_id", request->keys[0], sizeof request->keys[0], request->count);
     bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$project", "{", "state", BCON_INT32(1),
                                 "run", BCON_INT32(1), "attempts", BCON_INT32(1), "pipeline", BCON_INT32(1), "first.catalog",
-                                BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]", "}", "age_ms",
+                                BCON_INT32(1), "error.reason", BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]", "}", "age_ms",
                                 "{", "$subtract", "[", "$$NOW", "$created_at", "]", "}", "}", "}");
     bson_destroy(filter);
     return gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, NULL, take_record, request, &op->error);
@@ -178,7 +181,9 @@ static enum gri_status repair_links(const struct gri_mongo_session *session, con
         gri_mongo_bulk_update(&bulk, BCON_NEW("_id", BCON_UTF8(item->key)), change, false);
     }
     struct gri_error *error = &look->request->op.error;
+    GRI_CRASH_POINT_IF(bulk.count > 0, repair_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, error);
+    GRI_CRASH_POINT_IF(bulk.count > 0, repair_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, error);
     gri_mongo_bulk_clear(&bulk);
     return status;
@@ -202,6 +207,13 @@ static int64_t new_writer(void) {
     return writer;
 }
 
+/* For crash points: is there a result (or a failure) among them? */
+static bool holds(const struct gri_ledger_finish *request, bool done) {
+    for (size_t i = 0; i < request->count; i++)
+        if ((request->items[i].kind == GRI_FINISH_DONE) == done) return true;
+    return false;
+}
+
 static enum gri_status write_items(const struct gri_mongo_session *session, struct gri_ledger_finish *request) {
     struct gri_mongo_bulk bulk;
     int64_t writer = new_writer();
@@ -211,7 +223,11 @@ static enum gri_status write_items(const struct gri_mongo_session *session, stru
         request->items[i].applied = true;
         gri_mongo_bulk_update(&bulk, finish_filter(&request->items[i]), finish_change(&request->items[i], writer), false);
     }
+    GRI_CRASH_POINT_IF(holds(request, true), finish_before);
+    GRI_CRASH_POINT_IF(holds(request, false), failure_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &request->op.error);
+    GRI_CRASH_POINT_IF(holds(request, true), finish_after);
+    GRI_CRASH_POINT_IF(holds(request, false), failure_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
     bool all = status == GRI_OK && gri_mongo_number(&bulk.reply, "nMatched", 0) == (int64_t)request->count;
     gri_mongo_bulk_clear(&bulk);

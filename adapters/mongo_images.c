@@ -2,6 +2,7 @@
 /* The store port: looks images up by covered indexes, inserts them in bulk, and tells one duplicate from the other. */
 #include "mongo_schema.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -218,7 +219,9 @@ static enum gri_status insert_all(const struct gri_mongo_session *session, struc
         GRI_ASSERT(document->len <= DOCUMENT_MAX); /* 15 MiB of text, and fields that are all bounded */
         gri_mongo_bulk_insert(&bulk, document);
     }
+    GRI_CRASH_POINT(insert_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &request->op.error);
+    GRI_CRASH_POINT(insert_after);
     if (status == GRI_OK) {
         gri_mongo_bulk_refused(&bulk, note_refusal, insertion);
         /* Each document was either inserted or refused, or the reply is not one to build on. */
@@ -280,6 +283,7 @@ static enum gri_status read_back(const struct gri_mongo_session *session, struct
         status = look_up(session, lookups, count, &request->op.error);
     }
     free(lookups);
+    GRI_CRASH_POINT(duplicate_known);
     if (status == GRI_OK && open > 0) {
         status = gri_fail(&request->op.error, GRI_R_store, "insert: %zu duplicates did not reach a majority", open);
         request->op.error.unknown = true;

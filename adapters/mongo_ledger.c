@@ -25,6 +25,7 @@ OPERATION(check)
 OPERATION(finish)
 OPERATION(events)
 OPERATION(gauges)
+OPERATION(reap)
 #undef OPERATION
 
 const struct gri_ledger_ops gri_mongo_ledger_ops = {
@@ -45,6 +46,7 @@ const struct gri_ledger_ops gri_mongo_ledger_ops = {
     .finish = finish,
     .events = events,
     .gauges = gauges,
+    .reap = reap,
 };
 
 void gri_mongo_chunk_id(char id[GRI_MONGO_CHUNK_ID_MAX], const char *catalog, int64_t number) {

@@ -28,6 +28,8 @@ enum gri_status gri_mongo_work_finish(struct gri_mongo_session *session, struct 
 /* mongo_events.c */
 enum gri_status gri_mongo_work_events(struct gri_mongo_session *session, struct gri_op *op);
 enum gri_status gri_mongo_work_gauges(struct gri_mongo_session *session, struct gri_op *op);
+/* mongo_reap.c */
+enum gri_status gri_mongo_work_reap(struct gri_mongo_session *session, struct gri_op *op);
 /* Writes events at best effort; returns how it went, for the counters. */
 enum gri_status gri_mongo_write_events(const struct gri_mongo_session *session, const struct gri_event *events, size_t count,
                                        struct gri_error *error);

@@ -9,7 +9,8 @@
 
 static enum gri_status refuse(struct gri_error *error, const char *what) {
     return gri_fail(error, GRI_R_config,
-                    "redis.url: %s; write redis://[[user]:password@]host[:port][/database] or unix://[[user]:password@]/path",
+                    "redis.url: %s; write redis://[[user]:password@]host[:port][/database], unix://[[user]:password@]/path or "
+                    "redis+sentinel://[[user]:password@]host[:port][,host[:port]]/master-name[/database]",
                     what);
 }
 
@@ -82,9 +83,9 @@ static enum gri_status parse_unix(const char *rest, struct gri_redis_address *ou
     return GRI_OK;
 }
 
-static enum gri_status parse_tcp(const char *rest, struct gri_redis_address *out, struct gri_error *error) {
-    if (!take_credentials(&rest, out)) return refuse(error, "user and password can't be read");
-    const char *host = rest;
+/* Takes host[:port] from the front of `rest`, up to one of `/ ? # ,`. */
+static enum gri_status take_host(const char **at, int default_port, struct gri_redis_address *out, struct gri_error *error) {
+    const char *rest = *at, *host = rest;
     size_t host_len;
     if (*rest == '[') {
         host = rest + 1;
@@ -92,17 +93,26 @@ static enum gri_status parse_tcp(const char *rest, struct gri_redis_address *out
         if (host[host_len] != ']') return refuse(error, "the IPv6 address has no closing bracket");
         rest = host + host_len + 1;
     } else {
-        host_len = strcspn(rest, ":/?#");
+        host_len = strcspn(rest, ":/?#,");
         rest += host_len;
     }
     if (host_len == 0 || !decode(host, host_len, out->host, sizeof out->host)) return refuse(error, "no host, or one too long");
-    int port = 6379;
+    int port = default_port;
     if (*rest == ':') {
-        size_t len = strcspn(++rest, "/?#");
+        size_t len = strcspn(++rest, "/?#,");
         if (!parse_number(rest, len, 65535, &port) || port == 0) return refuse(error, "the port is no number from 1 to 65535");
         rest += len;
     }
     gri_format(out->port, sizeof out->port, "%d", port);
+    gri_format(out->shown, sizeof out->shown, strchr(out->host, ':') ? "[%s]:%d" : "%s:%d", out->host, port);
+    *at = rest;
+    return GRI_OK;
+}
+
+static enum gri_status parse_tcp(const char *rest, struct gri_redis_address *out, struct gri_error *error) {
+    if (!take_credentials(&rest, out)) return refuse(error, "user and password can't be read");
+    enum gri_status status = take_host(&rest, 6379, out, error);
+    if (status != GRI_OK) return status;
     if (*rest == '/')
         rest++;
     else if (*rest != '\0')
@@ -110,7 +120,51 @@ static enum gri_status parse_tcp(const char *rest, struct gri_redis_address *out
     if (*rest != '\0' && !parse_number(rest, strlen(rest), 65535, &out->database)) {
         return refuse(error, "the database is no number");
     }
-    gri_format(out->shown, sizeof out->shown, strchr(out->host, ':') ? "[%s]:%d" : "%s:%d", out->host, port);
+    return GRI_OK;
+}
+
+static enum gri_status take_sentinels(const char **rest, struct gri_redis_sentinels *out, const struct gri_redis_address *server,
+                                      struct gri_error *error) {
+    do {
+        if (out->count == GRI_REDIS_SENTINELS_MAX) return refuse(error, "more than 16 Sentinels");
+        if (out->count > 0) ++*rest; /* the comma */
+        struct gri_redis_address *node = &out->nodes[out->count++];
+        *node = *server; /* user and password are the same for all */
+        node->database = 0;
+        node->sentinel = true;
+        enum gri_status status = take_host(rest, 26379, node, error);
+        if (status != GRI_OK) return status;
+    } while (**rest == ',');
+    return GRI_OK;
+}
+
+static const char SENTINEL_SCHEME[] = "redis+sentinel://";
+
+bool gri_redis_address_is_sentinel(const char *url) {
+    return strncmp(url, SENTINEL_SCHEME, strlen(SENTINEL_SCHEME)) == 0;
+}
+
+enum gri_status gri_redis_sentinels_parse(const char *url, struct gri_redis_sentinels *out, struct gri_redis_address *server,
+                                          struct gri_error *error) {
+    *out = (struct gri_redis_sentinels){0};
+    *server = (struct gri_redis_address){0};
+    GRI_ASSERT(gri_redis_address_is_sentinel(url));
+    const char *rest = url + strlen(SENTINEL_SCHEME);
+    if (!take_credentials(&rest, server)) return refuse(error, "user and password can't be read");
+    enum gri_status status = take_sentinels(&rest, out, server, error);
+    if (status != GRI_OK) return status;
+    size_t len = *rest == '/' ? strcspn(++rest, "/?#") : 0;
+    if (len == 0 || !decode(rest, len, out->master, sizeof out->master)) {
+        return refuse(error, "after the Sentinels the master's name is missing, or too long");
+    }
+    rest += len;
+    if (*rest == '/' && *++rest != '\0') {
+        len = strlen(rest);
+        if (!parse_number(rest, len, 65535, &server->database)) return refuse(error, "the database is no number");
+        rest += len;
+    }
+    if (*rest != '\0') return refuse(error, "something odd follows the master's name");
+    gri_copy(server->shown, sizeof server->shown, out->master);
     return GRI_OK;
 }
 

@@ -129,8 +129,10 @@ static void watch_oldest(struct gri_redis_link *link) {
 static void login_next(struct gri_redis_link *link);
 
 /* AUTH and SELECT must work; a name and a number are a convenience that an ACL may deny. Anything else (NOAUTH, DENIED of the
- * protected mode, too many clients) means that this server will not serve us. */
+ * protected mode, too many clients) means that this server will not serve us. Sentinels may need no password; whether they
+ * talk to us their answer to the question tells. */
 static bool login_may_go_on(const struct gri_redis_link *link, const char *refusal) {
+    if (link->address->sentinel) return true;
     return link->step > LOGIN_SELECT && (strncmp(refusal, "NOPERM", 6) == 0 || strncmp(refusal, "ERR unknown", 11) == 0);
 }
 

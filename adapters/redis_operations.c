@@ -2,6 +2,7 @@
 /* What each operation of the stream port sends to its script, and what it takes from the answer. */
 #include "redis_session.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ static void heartbeat_build(struct gri_redis_request *request, struct gri_redis_
 }
 
 static bool heartbeat_take(struct gri_redis_request *request, const redisReply *reply) {
+    GRI_CRASH_POINT(heartbeat_after);
     return take_fences(request, reply, REQUEST(gri_stream_heartbeat)->fences);
 }
 
@@ -64,6 +66,8 @@ void gri_redis_heartbeat(struct gri_stream *stream, struct gri_stream_heartbeat 
 
 static void ack_build(struct gri_redis_request *request, struct gri_redis_command *command) {
     struct gri_stream_ack *ack = REQUEST(gri_stream_ack);
+    GRI_CRASH_POINT_IF(ack->stream == GRI_STREAM_URLS, ack_urls_before);
+    GRI_CRASH_POINT_IF(ack->stream == GRI_STREAM_JOBS, ack_jobs_before);
     begin_owned(request, command, ack->stream, 2);
     for (size_t i = request->from; i < request->from + request->part; i++) {
         gri_redis_command_add(command, ack->ids[i]);
@@ -72,6 +76,8 @@ static void ack_build(struct gri_redis_request *request, struct gri_redis_comman
 }
 
 static bool ack_take(struct gri_redis_request *request, const redisReply *reply) {
+    GRI_CRASH_POINT_IF(REQUEST(gri_stream_ack)->stream == GRI_STREAM_URLS, ack_urls_after);
+    GRI_CRASH_POINT_IF(REQUEST(gri_stream_ack)->stream == GRI_STREAM_JOBS, ack_jobs_after);
     return take_fences(request, reply, REQUEST(gri_stream_ack)->fences);
 }
 
@@ -85,6 +91,7 @@ void gri_redis_ack(struct gri_stream *stream, struct gri_stream_ack *request) {
 static void announce_build(struct gri_redis_request *request, struct gri_redis_command *command) {
     struct gri_stream_announce *announce = REQUEST(gri_stream_announce);
     const char *keys[] = {request->redis->keys[GRI_REDIS_URLS]};
+    GRI_CRASH_POINT(announce_before);
     begin(request, command, keys, 1);
     gri_redis_command_add(command, announce->catalog);
     for (size_t i = 0; i < request->part; i++)
@@ -93,6 +100,7 @@ static void announce_build(struct gri_redis_request *request, struct gri_redis_c
 
 static bool announce_take(struct gri_redis_request *request, const redisReply *reply) {
     struct gri_stream_announce *announce = REQUEST(gri_stream_announce);
+    GRI_CRASH_POINT(announce_after);
     for (size_t i = 0; i < request->part; i++) {
         if (!gri_redis_reply_text(reply, i, announce->ids[request->from + i], GRI_ENTRY_ID_MAX)) return false;
     }
@@ -167,6 +175,7 @@ void gri_redis_dispatch(struct gri_stream *stream, struct gri_stream_dispatch *r
 static void inspect_build(struct gri_redis_request *request, struct gri_redis_command *command) {
     struct gri_stream_inspect *inspect = REQUEST(gri_stream_inspect);
     const char *keys[] = {request->redis->keys[GRI_REDIS_JOBS], request->redis->keys[GRI_REDIS_INFLIGHT]};
+    GRI_CRASH_POINT_IF(inspect->deep, inspect_before);
     begin(request, command, keys, 2);
     gri_redis_command_add(command, gri_redis_group(GRI_STREAM_JOBS));
     gri_redis_command_add(command, inspect->deep ? "1" : "0");
@@ -177,6 +186,7 @@ static void inspect_build(struct gri_redis_request *request, struct gri_redis_co
 static bool inspect_take(struct gri_redis_request *request, const redisReply *reply) {
     struct gri_stream_inspect *inspect = REQUEST(gri_stream_inspect);
     int64_t result = 0;
+    GRI_CRASH_POINT_IF(inspect->deep, inspect_after);
     for (size_t i = 0; i < request->part; i++) {
         if (!take_choice(reply, i, GRI_INFLIGHT_LOST, &result)) return false;
         inspect->results[request->from + i] = (enum gri_inflight)result;
@@ -225,12 +235,14 @@ void gri_redis_gate(struct gri_stream *stream, struct gri_stream_gate *request) 
 
 static void block_build(struct gri_redis_request *request, struct gri_redis_command *command) {
     struct gri_stream_block *block = REQUEST(gri_stream_block);
+    GRI_CRASH_POINT(block_before);
     begin_host(request, command, block->host);
     gri_redis_command_add_int(command, block->ms < 0 ? 0 : block->ms);
 }
 
 static bool block_take(struct gri_redis_request *request, const redisReply *reply) {
     (void)request;
+    GRI_CRASH_POINT(block_after);
     return reply->type == REDIS_REPLY_INTEGER;
 }
 
@@ -270,10 +282,12 @@ void gri_redis_stats(struct gri_stream *stream, struct gri_stream_stats *request
 /* leave */
 
 static void leave_build(struct gri_redis_request *request, struct gri_redis_command *command) {
+    GRI_CRASH_POINT(leave_before);
     begin_owned(request, command, REQUEST(gri_stream_leave)->stream, 1);
 }
 
 static bool leave_take(struct gri_redis_request *request, const redisReply *reply) {
+    GRI_CRASH_POINT(leave_after);
     if (reply->type != REDIS_REPLY_INTEGER) return false;
     REQUEST(gri_stream_leave)->removed = reply->integer == 1;
     return true;
@@ -323,6 +337,8 @@ static bool reclaim_take(struct gri_redis_request *request, const redisReply *re
     if (readable) {
         gri_copy(redis->cursors[reclaim->stream], GRI_ENTRY_ID_MAX, cursor);
         gri_redis_discard(redis, reclaim->stream, &entries);
+        GRI_CRASH_POINT_IF(entries.count > 0 && reclaim->stream == GRI_STREAM_URLS, reclaim_urls_after);
+        GRI_CRASH_POINT_IF(entries.count > 0 && reclaim->stream == GRI_STREAM_JOBS, reclaim_jobs_after);
         reclaim->missing = (size_t)missing + (reclaim->stream == GRI_STREAM_JOBS ? entries.bad : 0);
         gri_redis_entries_take(&entries, &reclaim->urls, &reclaim->jobs, &reclaim->count);
     }

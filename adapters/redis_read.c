@@ -2,6 +2,7 @@
 /* Blocked reads. A read holds up its whole connection, so each stream's reads have one of their own. */
 #include "redis_session.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 
 enum { READ_MAX = 1000, UNBLOCK_TRIES = 100 };
@@ -22,6 +23,8 @@ static void take_entries(struct gri_redis_reading *reading, const redisReply *li
             (void)gri_redis_entries_add(&entries, reading->stream, entry->element[0], entry->element[1], 1);
         }
     }
+    GRI_CRASH_POINT_IF(entries.count > 0 && reading->stream == GRI_STREAM_URLS, read_urls_after);
+    GRI_CRASH_POINT_IF(entries.count > 0 && reading->stream == GRI_STREAM_JOBS, read_jobs_after);
     gri_redis_discard(reading->redis, reading->stream, &entries);
     gri_redis_entries_take(&entries, &request->urls, &request->jobs, &request->count);
     gri_redis_entries_clear(&entries);

@@ -56,7 +56,7 @@ static bool error_is(const redisReply *reply, const char *code) {
 }
 
 enum gri_redis_trouble gri_redis_trouble_of(const redisReply *reply) {
-    static const char *const unfit[] = {"LOADING", "READONLY", "MASTERDOWN", "NOAUTH"};
+    static const char *const unfit[] = {"LOADING", "READONLY", "MASTERDOWN", "NOAUTH", "BUSY"};
     if (reply->type != REDIS_REPLY_ERROR) return GRI_REDIS_FINE;
     if (error_is(reply, "NOSCRIPT")) return GRI_REDIS_NO_SCRIPT;
     if (error_is(reply, "UNBLOCKED") || strstr(reply->str, "NOGROUP")) return GRI_REDIS_NO_GROUP;

@@ -5,6 +5,7 @@
  * again. A read whose connection alone broke would be repeated anyway, and one state is easier to be right about than three. */
 #include "redis_session.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +26,17 @@ static uint64_t random_bits(void) {
     return value;
 }
 
-static void connect_now(struct gri_redis *redis) {
+void gri_redis_session_connect(struct gri_redis *redis) {
     struct gri_redis_link_hooks hooks = {.ready = commands_ready, .lost = connection_lost, .arg = redis};
-    redis->phase = GRI_REDIS_CONNECTING;
     redis->link = gri_redis_link_open(redis->uv, &redis->address, redis->consumer, redis->timeout_ms, hooks);
+}
+
+static void connect_now(struct gri_redis *redis) {
+    redis->phase = GRI_REDIS_CONNECTING;
+    if (redis->sentinels.count > 0)
+        gri_redis_sentinel_ask(redis);
+    else
+        gri_redis_session_connect(redis);
 }
 
 static void retry_due(uv_timer_t *timer) {
@@ -40,6 +48,7 @@ static void drop_connections(struct gri_redis *redis) {
     redis->link = NULL;
     redis->preparing = false;
     gri_redis_link_drop(link);
+    gri_redis_sentinel_drop(redis);
     gri_redis_reading_drop(&redis->readings[GRI_STREAM_URLS]);
     gri_redis_reading_drop(&redis->readings[GRI_STREAM_JOBS]);
     gri_redis_requests_regrouped(redis, &redis->why);
@@ -103,6 +112,7 @@ static void send_prepare(struct gri_redis *redis);
 static void prepared(struct gri_redis_call *call, const redisReply *reply) {
     struct gri_redis *redis = gri_container_of(call, struct gri_redis, prepare);
     if (!reply) return;
+    GRI_CRASH_POINT_IF(reply->type != REDIS_REPLY_ERROR, epoch_after);
     if (gri_redis_trouble_of(reply) == GRI_REDIS_NO_SCRIPT && !redis->prepare_with_body) {
         redis->prepare_with_body = true;
         send_prepare(redis);
@@ -131,16 +141,18 @@ static void prepared(struct gri_redis_call *call, const redisReply *reply) {
 }
 
 static void send_prepare(struct gri_redis *redis) {
-    const char *keys[] = {redis->keys[GRI_REDIS_URLS], redis->keys[GRI_REDIS_JOBS], redis->keys[GRI_REDIS_EPOCH]};
+    const char *keys[] = {redis->keys[GRI_REDIS_URLS], redis->keys[GRI_REDIS_JOBS], redis->keys[GRI_REDIS_EPOCH],
+                          redis->keys[GRI_REDIS_INFLIGHT]};
     struct gri_redis_command command;
     struct gri_error error;
     char epoch[40];
     gri_format(epoch, sizeof epoch, "%016llx%016llx", (unsigned long long)random_bits(), (unsigned long long)random_bits());
     gri_redis_command_init(&command);
-    gri_redis_script_begin(&command, GRI_REDIS_SCRIPT_prepare, redis->prepare_with_body, keys, 3);
+    gri_redis_script_begin(&command, GRI_REDIS_SCRIPT_prepare, redis->prepare_with_body, keys, 4);
     gri_redis_command_add(&command, gri_redis_group(GRI_STREAM_URLS));
     gri_redis_command_add(&command, gri_redis_group(GRI_STREAM_JOBS));
     gri_redis_command_add(&command, epoch);
+    GRI_CRASH_POINT(epoch_before);
     redis->prepare.reply = prepared;
     redis->preparing = true;
     if (gri_redis_link_send(redis->link, &command, redis->timeout_ms, &redis->prepare, &error) != GRI_OK) {
@@ -179,17 +191,47 @@ static void policy_told(struct gri_redis_call *call, const redisReply *reply) {
     send_prepare(redis);
 }
 
-static void commands_ready(void *arg) {
-    struct gri_redis *redis = arg;
+static void send_question(struct gri_redis *redis, const char *const *words, size_t count,
+                          void (*told)(struct gri_redis_call *call, const redisReply *reply)) {
     struct gri_redis_command command;
     struct gri_error error;
     gri_redis_command_init(&command);
-    gri_redis_command_add(&command, "CONFIG");
-    gri_redis_command_add(&command, "GET");
-    gri_redis_command_add(&command, "maxmemory-policy");
-    redis->prepare.reply = policy_told;
+    for (size_t i = 0; i < count; i++)
+        gri_redis_command_add(&command, words[i]);
+    redis->prepare.reply = told;
     if (gri_redis_link_send(redis->link, &command, redis->timeout_ms, &redis->prepare, &error) != GRI_OK) {
         gri_redis_session_lost(redis, &error);
     }
     gri_redis_command_clear(&command);
+}
+
+static void ask_policy(struct gri_redis *redis) {
+    static const char *const words[] = {"CONFIG", "GET", "maxmemory-policy"};
+    send_question(redis, words, 3, policy_told);
+}
+
+/* Sentinels may not have noticed yet: what they call the master may be a replica, or the master of yesterday. */
+static void role_told(struct gri_redis_call *call, const redisReply *reply) {
+    struct gri_redis *redis = gri_container_of(call, struct gri_redis, prepare);
+    char role[32] = "";
+    if (!reply) return;
+    if (!gri_redis_reply_text(reply, 0, role, sizeof role)) {
+        lost_by_answer(redis, "its role can't be known", reply);
+    } else if (strcmp(role, "master") != 0) {
+        struct gri_error error;
+        (void)gri_fail(&error, GRI_R_stream, "Redis at %s: a Sentinel called it the master, it says that it is %s",
+                       redis->address.shown, role);
+        gri_redis_session_lost(redis, &error);
+    } else {
+        ask_policy(redis);
+    }
+}
+
+static void commands_ready(void *arg) {
+    static const char *const role[] = {"ROLE"};
+    struct gri_redis *redis = arg;
+    if (redis->sentinels.count > 0)
+        send_question(redis, role, 1, role_told);
+    else
+        ask_policy(redis);
 }

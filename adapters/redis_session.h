@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Redis adapter's inside: its state, and what its files ask of each other. Not for other folders.
  *
+ * redis_sentinel  asks the Sentinels, where redis.url names some, which server to connect to
  * redis_session  connections, readiness (eviction policy, groups, epoch), reconnecting, `changed`
  * redis_request  one script operation: splitting, EVALSHA or EVAL, errors, and the one place where requests end
  * redis_operations  what each operation sends and takes
@@ -55,7 +56,10 @@ struct gri_redis {
     uv_loop_t *uv;
     struct gri_log *log;
     struct gri_counter *reconnects, *ignored[2];
-    struct gri_redis_address address;
+    struct gri_redis_address address; /* of the server; with Sentinels: as they told it last */
+    struct gri_redis_sentinels sentinels;
+    size_t sentinel, asked; /* whose turn it is; how many were asked since the last try to connect began */
+    struct gri_redis_link *sentinel_link;
     char prefix[GRI_REDIS_PREFIX_MAX];
     char keys[GRI_REDIS_KEY_COUNT][GRI_REDIS_KEY_MAX];
     char consumer[GRI_WORKER_MAX];
@@ -107,7 +111,15 @@ struct gri_redis_request {
     bool with_body; /* EVAL after NOSCRIPT */
 };
 
+/* redis_sentinel */
+/* Asks the Sentinels, one after the other; ends with gri_redis_session_connect or gri_redis_session_lost. */
+void gri_redis_sentinel_ask(struct gri_redis *redis);
+/* Stops asking. */
+void gri_redis_sentinel_drop(struct gri_redis *redis);
+
 /* redis_session */
+/* Connects to redis->address. */
+void gri_redis_session_connect(struct gri_redis *redis);
 void gri_redis_session_open(struct gri_redis *redis);
 void gri_redis_session_close(struct gri_redis *redis);
 /* Drops all connections, ends what is under way, and tries again later. Safe from any callback. */

@@ -60,6 +60,9 @@ static enum gri_status set_options(struct gri_redis *redis, const struct gri_red
     for (size_t i = 0; i < GRI_REDIS_KEY_COUNT; i++)
         gri_format(redis->keys[i], GRI_REDIS_KEY_MAX, "%s:%s", prefix, names[i]);
     redis->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_DEFAULT_MS;
+    if (gri_redis_address_is_sentinel(options->url)) {
+        return gri_redis_sentinels_parse(options->url, &redis->sentinels, &redis->address, error);
+    }
     return gri_redis_address_parse(options->url, &redis->address, error);
 }
 

@@ -5,6 +5,7 @@
  * deadline; when one passes, or a connection fails, all are dropped, what was under way ends with class retry and
  * error.unknown, and it connects again after 100 ms, doubling to 5 s, with jitter. It is up only where Redis can be written
  * to, has maxmemory-policy noeviction, and has both groups.
+ * Where the url names Sentinels, they are asked at each connect which server is the master, and it must say so itself.
  * Threads: the loop's thread only. Metrics: grisaille_redis_reconnects_total, grisaille_stream_entries_ignored_total. */
 #ifndef GRISAILLE_REDIS_STREAM_H
 #define GRISAILLE_REDIS_STREAM_H
@@ -16,7 +17,7 @@
 struct uv_loop_s;
 
 struct gri_redis_options {
-    const char *url;      /* redis.url: redis://[[user]:password@]host[:port][/database] or unix://[[user]:password@]/path */
+    const char *url;      /* redis.url, in one of the forms of redis_address.h */
     const char *prefix;   /* redis.prefix; NULL: "{gri}". A Redis Cluster needs the braces, so that all keys share a slot */
     const char *consumer; /* this process' name in both groups: unique in the fleet, at most GRI_WORKER_MAX - 1 bytes */
     int64_t timeout_ms;   /* of every command, and of connecting; a read gets block_ms more. 0: 5000 */

@@ -35,6 +35,7 @@ struct gri_command {
     const char *name, *summary, *operands; /* operands: "FILE…", "" for none */
     int min_operands, max_operands;        /* max -1: any number */
     const struct gri_cli_option *options;  /* ends with a NULL name; NULL: none */
+    bool hidden;                           /* the program's own: in no help */
     enum gri_exit (*run)(struct gri_cli *cli);
 };
 

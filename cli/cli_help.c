@@ -48,7 +48,7 @@ void gri_help_all(FILE *out) {
         out,
         "grisaille: catalogs of image URLs in, verified gray images out.\n\nusage: grisaille COMMAND [OPTION]… [OPERAND]…\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-12s%s\n", command_at(i)->name, command_at(i)->summary);
+        if (!command_at(i)->hidden) fprintf(out, "  %-12s%s\n", command_at(i)->name, command_at(i)->summary);
     fprintf(out,
             "\ngrisaille COMMAND --help tells everything of one. Exit status: 0 done, 1 the work failed, 2 wrong usage or\n"
             "configuration, 3 a service can't be reached. `grisaille config` prints the configuration and where it came from.\n");
@@ -96,7 +96,7 @@ static struct gri_json *command_json(const struct gri_command *command) {
 static void print_json(void) {
     struct gri_json *json = gri_json_object(), *commands = gri_json_array();
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        gri_json_append(commands, command_json(command_at(i)));
+        if (!command_at(i)->hidden) gri_json_append(commands, command_json(command_at(i)));
     gri_json_set(json, "commands", commands);
     gri_json_set(json, "options", options_json(global_options));
     gri_cli_print_json(json);
@@ -179,6 +179,7 @@ void gri_help_man(FILE *out) {
             GRI_VERSION);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         const struct gri_command *command = command_at(i);
+        if (command->hidden) continue;
         fprintf(out, ".SS \"grisaille %s %s\"\n", command->name, command->operands);
         put_roff(out, command->summary);
         fputc('\n', out);
@@ -211,7 +212,7 @@ static void put_names(FILE *out, const struct gri_cli_option *options) {
 static void put_cases(FILE *out, const char *word) {
     fprintf(out, "  local options=\n  case \"%s\" in\n", word);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (!command_at(i)->options) continue;
+        if (!command_at(i)->options || command_at(i)->hidden) continue;
         fprintf(out, "    %s) options='", command_at(i)->name);
         put_names(out, command_at(i)->options);
         fputs("' ;;\n", out);
@@ -223,7 +224,7 @@ static void put_cases(FILE *out, const char *word) {
 
 static void put_commands(FILE *out) {
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "%s%s", i ? " " : "", command_at(i)->name);
+        if (!command_at(i)->hidden) fprintf(out, "%s%s", i ? " " : "", command_at(i)->name);
 }
 
 bool gri_help_completion(FILE *out, const char *shell) {

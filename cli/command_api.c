@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "api_server.h"
+#include "api_tokens.h"
 #include "daemon.h"
 #include "gzip.h"
 #include "live_stats.h"
 
-enum { READ_MS = 2000, STOP_MS = 30000, TOKENS_MAX = 1000 };
+enum { READ_MS = 2000, STOP_MS = 30000 };
 
 struct state {
     struct gri_daemon *daemon;
@@ -75,47 +76,6 @@ static void changed(void *arg, enum gri_stream_state stream) {
     state->up = stream != GRI_STREAM_DOWN;
 }
 
-static unsigned scopes_of(const struct gri_json *list) {
-    unsigned scopes = 0;
-    for (size_t i = 0; i < gri_json_count(list); i++) {
-        const char *name = gri_json_text(gri_json_at(list, i), "");
-        unsigned scope = strcmp(name, "read") == 0    ? GRI_SCOPE_READ
-                         : strcmp(name, "push") == 0  ? GRI_SCOPE_PUSH
-                         : strcmp(name, "admin") == 0 ? GRI_SCOPE_ADMIN
-                                                      : 0;
-        if (!scope) return 0;
-        scopes |= scope;
-    }
-    return scopes;
-}
-
-/* api.tokens: [{name, digest, scopes: [read, push, admin]}]. */
-static enum gri_status read_tokens(struct state *state, struct gri_error *error) {
-    const struct gri_config *config = state->daemon->cli->config;
-    const struct gri_json *list = gri_config_tree(config, "api.tokens");
-    size_t count = gri_json_count(list);
-    char place[512];
-    state->tokens = gri_calloc(count + 1, sizeof *state->tokens);
-    for (size_t i = 0; i < count; i++) {
-        const struct gri_json *row = gri_json_at(list, i);
-        struct gri_api_token *token = &state->tokens[i];
-        char path[64];
-        (void)gri_format(path, sizeof path, "api.tokens[%zu]", i);
-        gri_config_tree_place(config, path, place, sizeof place);
-        const char *digest = gri_json_str(row, "digest", "");
-        token->scopes = scopes_of(gri_json_get(row, "scopes"));
-        if (strlen(digest) != 64 || strspn(digest, "0123456789abcdef") != 64)
-            return gri_fail(error, GRI_R_config,
-                            "%s: %s.digest must be the 64 hexadecimal digits that `grisaille token new` prints", place, path);
-        if (!token->scopes)
-            return gri_fail(error, GRI_R_config, "%s: %s.scopes must be a list of read, push, admin", place, path);
-        (void)gri_copy(token->digest, sizeof token->digest, digest);
-        (void)gri_copy(token->name, sizeof token->name, gri_json_str(row, "name", "?"));
-    }
-    state->token_count = count;
-    return GRI_OK;
-}
-
 static enum gri_status make_api(struct state *state, struct gri_error *error) {
     struct gri_daemon *daemon = state->daemon;
     const struct gri_definitions *definitions = daemon->cli->definitions;
@@ -144,7 +104,7 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
     struct state *state = daemon->state;
     const struct gri_config *config = daemon->cli->config;
     state->daemon = daemon;
-    enum gri_status status = read_tokens(state, error);
+    enum gri_status status = gri_api_tokens_read(config, &state->tokens, &state->token_count, error);
     if (status == GRI_OK) status = make_api(state, error);
     struct gri_api_server_options options = {.listen = gri_config_text(config, "api.listen"),
                                              .loopback_only = state->token_count == 0,

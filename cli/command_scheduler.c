@@ -36,6 +36,10 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
     options.lease_ms = gri_config_int(config, "worker.lease_ms");
     options.heartbeat_ms = gri_config_int(config, "worker.heartbeat_ms");
     options.sweep_ms = gri_config_int(config, "scheduler.sweep_ms");
+    options.stale_ms = gri_config_int(config, "scheduler.stale_ms");
+    options.lost_ms = gri_config_int(config, "scheduler.lost_ms");
+    options.reap_ms = gri_config_int(config, "scheduler.reap_ms");
+    options.abandon_ms = gri_config_int(config, "scheduler.abandon_ms");
     enum gri_status status = gri_scheduler_create(&options, &state->scheduler, error);
     if (status == GRI_OK) gri_scheduler_start(state->scheduler);
     return status;

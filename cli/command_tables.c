@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that print tables made from the code: transforms, pipelines, reasons, config, version, token. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "api_tokens.h"
 #include "cli.h"
 #include "crypto.h"
 
@@ -85,12 +87,22 @@ static enum gri_exit run_reasons(struct gri_cli *cli) {
     return GRI_EXIT_DONE;
 }
 
+static enum gri_exit check_tokens(const struct gri_cli *cli) {
+    struct gri_api_token *tokens;
+    size_t count;
+    struct gri_error error;
+    if (gri_api_tokens_read(cli->config, &tokens, &count, &error) != GRI_OK) return gri_cli_fail(cli, &error);
+    free(tokens);
+    return GRI_EXIT_DONE;
+}
+
 static enum gri_exit run_config(struct gri_cli *cli) {
     struct gri_json *rows;
     if (gri_cli_flag(cli, "options")) {
         rows = gri_config_options();
     } else {
         enum gri_exit status = load(cli); /* rules and pipelines are checked too */
+        if (status == GRI_EXIT_DONE) status = check_tokens(cli);
         if (status != GRI_EXIT_DONE) return status;
         rows = gri_config_describe(cli->config);
     }

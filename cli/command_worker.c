@@ -6,12 +6,11 @@
 
 #include "curl_fetcher.h"
 #include "daemon.h"
-#include "jpeg_lossless.h"
-#include "picture_codec.h"
 #include "rules.h"
 #include "threads.h"
-#include "uv_loop.h"
+#include "uv_isolator.h"
 #include "vips_runtime.h"
+#include "work_settings.h"
 #include "worker.h"
 
 struct state {
@@ -20,6 +19,8 @@ struct state {
     struct gri_codec *codec;
     struct gri_executor *cpu;
     struct gri_fetcher *fetcher;
+    struct gri_isolator *isolator;
+    struct gri_json *settings; /* work_settings.h */
     struct gri_worker *worker;
 };
 
@@ -45,56 +46,12 @@ static void hung(void *hooks, const char *key) {
     gri_daemon_abort(state->daemon, "cpu_thread_hung", &error);
 }
 
-/* The texts of a list option, borrowed from the configuration; the array is owned. */
-static const char **texts_of(const struct gri_json *list) {
-    const char **texts = gri_calloc(gri_json_count(list) + 1, sizeof *texts);
-    for (size_t i = 0; i < gri_json_count(list); i++)
-        texts[i] = gri_json_text(gri_json_at(list, i), "");
-    return texts;
-}
-
-static enum gri_status make_fetcher(struct state *state, struct gri_error *error) {
-    struct gri_daemon *daemon = state->daemon;
-    const struct gri_config *config = daemon->cli->config;
-    const struct gri_json *ranges = gri_config_list(config, "fetch.allow_ranges"),
-                          *ports = gri_config_list(config, "fetch.allow_ports"),
-                          *connect_to = gri_config_list(config, "fetch.connect_to");
-    const char **range_texts = texts_of(ranges), **connect_texts = texts_of(connect_to);
-    int *port_numbers = gri_calloc(gri_json_count(ports) + 1, sizeof *port_numbers);
-    for (size_t i = 0; i < gri_json_count(ports); i++)
-        port_numbers[i] = (int)gri_json_number(gri_json_at(ports, i), 0);
-    struct gri_curl_options options;
-    gri_curl_options_init(&options);
-    options.connect_ms = gri_config_int(config, "fetch.connect_timeout_ms");
-    options.timeout_ms = gri_config_int(config, "fetch.timeout_ms");
-    options.max_bytes = (size_t)gri_config_int(config, "fetch.max_bytes");
-    options.max_redirects = (int)gri_config_int(config, "fetch.max_redirects");
-    options.user_agent = gri_config_text(config, "fetch.user_agent");
-    options.ca_file = *gri_config_text(config, "fetch.ca_file") ? gri_config_text(config, "fetch.ca_file") : NULL;
-    options.allow_ranges = range_texts;
-    options.allow_range_count = gri_json_count(ranges);
-    options.allow_ports = port_numbers;
-    options.allow_port_count = gri_json_count(ports);
-    options.connect_to = connect_texts;
-    options.connect_to_count = gri_json_count(connect_to);
-    enum gri_status status =
-        gri_curl_fetcher_create(gri_uv_loop_handle(daemon->loop), &options, daemon->log, daemon->metrics, &state->fetcher, error);
-    free(range_texts);
-    free(connect_texts);
-    free(port_numbers);
-    return status;
-}
-
 static enum gri_status make_codec(struct state *state, struct gri_error *error) {
     struct gri_daemon *daemon = state->daemon;
     const struct gri_config *config = daemon->cli->config;
     enum gri_status status = gri_vips_start("grisaille", error);
     if (status != GRI_OK) return status;
-    struct gri_picture_codec_options options = {.transforms = daemon->cli->definitions->transforms,
-                                                .jpeg = gri_jpeg_lossless_port(),
-                                                .max_pixels = gri_config_int(config, "image.max_pixels"),
-                                                .timeout_ms = gri_config_int(config, "image.timeout_ms")};
-    state->codec = gri_picture_codec_create(&options);
+    state->codec = gri_work_codec(state->settings, daemon->cli->definitions->transforms);
     int64_t threads = gri_config_int(config, "worker.cpu_threads");
     if (threads == 0) threads = sysconf(_SC_NPROCESSORS_ONLN) > 0 ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
     state->cpu = gri_threads_create(daemon->loop, "cpu", (size_t)threads, (size_t)gri_config_int(config, "worker.slots"),
@@ -107,8 +64,11 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
     const struct gri_config *config = daemon->cli->config;
     state->daemon = daemon;
     enum gri_status status = gri_ruleset_compile(gri_bytes_slice(&daemon->cli->definitions->rules_body), &state->rules, error);
+    state->settings = gri_work_settings(config);
     if (status == GRI_OK) status = make_codec(state, error);
-    if (status == GRI_OK) status = make_fetcher(state, error);
+    if (status == GRI_OK)
+        status = gri_work_fetcher(state->settings, daemon->loop, daemon->log, daemon->metrics, &state->fetcher, error);
+    if (status == GRI_OK) status = gri_work_isolator(config, daemon->loop, daemon->log, &state->isolator, error);
     if (status != GRI_OK) return status;
     struct gri_worker_options options = {.name = daemon->instance,
                                          .version = "grisaille " GRI_VERSION,
@@ -120,6 +80,7 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
                                          .codec = state->codec,
                                          .crypto = daemon->cli->crypto,
                                          .cpu = state->cpu,
+                                         .isolator = state->isolator,
                                          .log = daemon->log,
                                          .metrics = daemon->metrics,
                                          .slots = (size_t)gri_config_int(config, "worker.slots"),
@@ -155,6 +116,7 @@ static void drain(struct gri_daemon *daemon) {
 static void destroy(struct gri_daemon *daemon) {
     struct state *state = daemon->state;
     gri_worker_destroy(state->worker);
+    gri_uv_isolator_destroy(state->isolator);
     gri_curl_fetcher_destroy(state->fetcher);
     gri_threads_destroy(state->cpu);
     if (state->codec) {
@@ -162,6 +124,7 @@ static void destroy(struct gri_daemon *daemon) {
         gri_vips_stop();
     }
     gri_ruleset_free(state->rules);
+    gri_json_free(state->settings);
 }
 
 static bool alive(struct gri_daemon *daemon) {

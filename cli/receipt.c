@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_MS = 500, RATE_WINDOW_MS = 10000 };
+enum { POLL_MS = 500, RATE_WINDOW_MS = 10000, AWAY_MS = 60000 };
 
 static int64_t count_of(const struct gri_json *catalog, const char *name) {
     return gri_json_get_int(gri_json_get(catalog, "counts"), name, 0);
@@ -124,9 +124,15 @@ enum gri_status gri_receipt_wait(struct gri_cli *cli, const char *id, struct gri
     struct gri_progress progress = {.count = 0};
     char path[64];
     (void)gri_format(path, sizeof path, "/v1/catalogs/%s", id);
-    for (;;) {
+    for (int64_t answered = 0;;) {
         enum gri_status status = gri_cli_get(cli, path, NULL, catalog, error);
+        /* A MongoDB that was there may change its primary: waited for a while. */
+        if (status == GRI_RETRY && answered && monotonic_ms() - answered < AWAY_MS) {
+            usleep(POLL_MS * 1000);
+            continue;
+        }
         if (status != GRI_OK) return status;
+        answered = monotonic_ms();
         const char *state = gri_json_str(*catalog, "state", "");
         if (strcmp(state, "finished") == 0 || (strcmp(state, "cancelled") == 0 && count_of(*catalog, "pending") == 0)) {
             gri_progress_end();

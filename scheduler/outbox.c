@@ -2,6 +2,7 @@
 /* Hands jobs to the dispatch script, waits for room where the window is full, and tells what did not fit. */
 #include "scheduler_core.h"
 
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 
 void gri_outbox_init(struct gri_outbox *outbox, struct gri_scheduler *scheduler, size_t cap, bool repair) {
@@ -65,6 +66,9 @@ static void sent(struct gri_op *op) {
             gri_pacer_retry(&outbox->retry, send, "dispatch_failed", &op->error);
         return;
     }
+    GRI_CRASH_POINT_IF(!outbox->repair, dispatch_after);
+    GRI_CRASH_POINT_IF(outbox->repair && outbox->sweep_rest, redispatch_after);
+    GRI_CRASH_POINT_IF(outbox->repair && !outbox->sweep_rest, sweep_after);
     gri_pacer_reset(&outbox->retry);
     s->window.inflight = outbox->request.inflight;
     size_t before = outbox->dispatched;
@@ -79,6 +83,9 @@ static void sent(struct gri_op *op) {
 static void send(void *arg) {
     struct gri_outbox *outbox = arg;
     struct gri_scheduler *s = outbox->scheduler;
+    GRI_CRASH_POINT_IF(!outbox->repair, dispatch_before);
+    GRI_CRASH_POINT_IF(outbox->repair && outbox->sweep_rest, redispatch_before);
+    GRI_CRASH_POINT_IF(outbox->repair && !outbox->sweep_rest, sweep_before);
     outbox->request = (struct gri_stream_dispatch){
         .jobs = outbox->jobs,
         .count = outbox->count,

@@ -58,9 +58,12 @@ struct gri_scheduler_options {
     int64_t sweep_ms;          /* pause between sweeps */
     int64_t stale_ms;          /* queued that long and not inflight: dispatched again */
     int64_t lost_ms;           /* queued that long and inflight: its entry is looked for */
+    int64_t reap_ms;           /* pause between looks for chunks without a catalog */
+    int64_t abandon_ms;        /* a push that began that long ago and has no catalog is given up */
 };
 
-/* Numbers: window 100,000, batch 500, 4 slots, 32 outstanding, lease 30 s, heartbeat 5 s, sweep 10 s, stale 60 s, lost 10 min. */
+/* Numbers: window 100,000, batch 500, 4 slots, 32 outstanding, lease 30 s, heartbeat 5 s, sweep 10 s, stale 60 s, lost 10 min,
+ * reap 10 min, abandon 1 day. */
 void gri_scheduler_options_init(struct gri_scheduler_options *options);
 
 /* Fails (class of the rules' error) when the rules don't compile. Sets stream->changed. *out: owned. */

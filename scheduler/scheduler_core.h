@@ -18,7 +18,6 @@ enum {
     GRI_ROOM_POLL_MS = 250, /* how often a full window is looked at */
     GRI_READ_BLOCK_MS = 2000,
     GRI_LEASE_TTL_MS = 15000,
-    GRI_LEASE_RENEW_MS = 5000,
     GRI_GAUGES_MS = 5000,
     GRI_OVERFLOW_AGE_MS = 5000, /* jobs left behind for want of room are swept at that age */
     GRI_SHARE_MIN = 1000        /* lines a catalog may have open, at least */
@@ -328,6 +327,18 @@ void gri_sweeper_drain(struct gri_sweeper *sweeper);
 /* Jobs may be queued and not inflight: sweep soon those that are age_ms old (0: now). */
 void gri_sweeper_want(struct gri_sweeper *sweeper, int64_t age_ms);
 
+/* --- reaper.c ------------------------------------------------------------------------------------------------------- */
+
+struct gri_reaper {
+    struct gri_scheduler *scheduler;
+    struct gri_pacer timer;
+    struct gri_ledger_reap request;
+};
+
+void gri_reaper_init(struct gri_reaper *reaper, struct gri_scheduler *scheduler);
+void gri_reaper_start(struct gri_reaper *reaper);
+void gri_reaper_stop(struct gri_reaper *reaper);
+
 /* --- gauges.c ------------------------------------------------------------------------------------------------------------------
  */
 
@@ -393,6 +404,7 @@ struct gri_scheduler {
     struct gri_dispatcher dispatcher;
     struct gri_sweeper sweeper;
     struct gri_gauges gauges;
+    struct gri_reaper reaper;
     struct gri_journal journal;
 
     struct gri_stream_read read;

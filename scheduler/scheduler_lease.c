@@ -15,6 +15,12 @@ bool gri_lease_is_held(const struct gri_lease *lease) {
 
 static void ask(void *arg);
 
+/* Never longer than a process may be silent before its entries are taken over; renewed when a third of it has gone. */
+static int64_t ttl_ms(const struct gri_scheduler *scheduler) {
+    int64_t lease_ms = scheduler->options.lease_ms;
+    return lease_ms < GRI_LEASE_TTL_MS ? lease_ms : GRI_LEASE_TTL_MS;
+}
+
 static void asked(struct gri_op *op) {
     struct gri_lease *lease = gri_container_of(op, struct gri_lease, request.op);
     struct gri_scheduler *s = lease->scheduler;
@@ -32,7 +38,7 @@ static void asked(struct gri_op *op) {
         gri_log(s->log, GRI_INFO, was_held ? "lease_lost" : "lease_taken", GRI_TEXT("lease", lease->request.name));
     if (ok) {
         gri_pacer_reset(&lease->timer);
-        gri_pacer_after(&lease->timer, ask, GRI_LEASE_RENEW_MS);
+        gri_pacer_after(&lease->timer, ask, ttl_ms(s) / 3);
     } else {
         gri_pacer_retry(&lease->timer, ask, "lease_failed", &op->error);
     }
@@ -42,7 +48,7 @@ static void ask(void *arg) {
     struct gri_lease *lease = arg;
     lease->out = true;
     lease->sent_ms = gri_now_ms(lease->scheduler->loop);
-    lease->request.ttl_ms = lease->given_back ? 0 : GRI_LEASE_TTL_MS;
+    lease->request.ttl_ms = lease->given_back ? 0 : ttl_ms(lease->scheduler);
     lease->request.held = false;
     gri_scheduler_submit(lease->scheduler, &lease->request.op, asked);
     lease->scheduler->options.ledger->ops->lease(lease->scheduler->options.ledger, &lease->request);

@@ -9,6 +9,10 @@
  *     │                           └────────┴── failed: retry.c decides ───┴───────┘     │
  *     └── another run, or finished already ─────────────────────────────────────────────┘
  *
+ * Two detours. A job that was delivered over three times may be what ended its workers: plan ▶ turn ▶ gate ▶ isolate ▶ verify …,
+ * one such job at a time, fetched and transformed by a child. And where lookup finds these bytes with a damaged picture:
+ * transform ▶ heal ▶ finish.
+ *
  * The order is the promise: nothing is linked that is not majority-stored, nothing is acked that the ledger does not know. */
 #include "pipeline.h"
 #include "hosts.h"
@@ -22,6 +26,18 @@ static bool was_delivered_before(const struct gri_slot *slot) {
     return slot->entry.deliveries > 1;
 }
 
+static bool is_not_isolated(const struct gri_slot *slot) {
+    return !gri_is_isolated(slot);
+}
+
+static bool is_to_heal(const struct gri_slot *slot) {
+    return slot->heal;
+}
+
+static bool is_new(const struct gri_slot *slot) {
+    return !slot->heal;
+}
+
 static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
     [GRI_STAGE_FREE] = {GRI_STAGE_FREE, "free", NULL, NULL, NULL, "free", false, GRI_STAGE_FREE},
     /* Does the ledger still want this run? */
@@ -29,10 +45,17 @@ static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
     /* Redelivered: did an earlier delivery store its image already? */
     [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, was_delivered_before, "fetching", false, GRI_STAGE_PLAN},
     /* The compiled pipeline of the pinned version. */
-    [GRI_STAGE_PLAN] = {GRI_STAGE_PLAN, "plan", gri_plan_enter, gri_plan_eject, NULL, "fetching", false, GRI_STAGE_GATE},
+    [GRI_STAGE_PLAN] = {GRI_STAGE_PLAN, "plan", gri_plan_enter, gri_plan_eject, NULL, "fetching", false, GRI_STAGE_TURN},
+    /* Suspicious: alone, when no other such job is under way. */
+    [GRI_STAGE_TURN] = {GRI_STAGE_TURN, "turn", gri_turn_enter, gri_turn_eject, gri_is_isolated, "fetching", false,
+                        GRI_STAGE_GATE},
     /* Its turn at the host. */
     [GRI_STAGE_GATE] = {GRI_STAGE_GATE, "gate", gri_gate_enter, gri_gate_eject, NULL, "fetching", false, GRI_STAGE_FETCH},
-    [GRI_STAGE_FETCH] = {GRI_STAGE_FETCH, "fetch", gri_fetch_enter, gri_fetch_eject, NULL, "fetching", true, GRI_STAGE_VERIFY},
+    [GRI_STAGE_FETCH] = {GRI_STAGE_FETCH, "fetch", gri_fetch_enter, gri_fetch_eject, is_not_isolated, "fetching", true,
+                         GRI_STAGE_ISOLATE},
+    /* Suspicious: fetch, decode and transform in a child, twice if it dies; the child's own deadline bounds it. */
+    [GRI_STAGE_ISOLATE] = {GRI_STAGE_ISOLATE, "isolate", gri_isolate_enter, gri_isolate_eject, gri_is_isolated, "transforming",
+                           false, GRI_STAGE_VERIFY},
     /* SHA-256 of the source, on a CPU thread. */
     [GRI_STAGE_VERIFY] = {GRI_STAGE_VERIFY, "verify", gri_verify_enter, gri_picture_eject, NULL, "transforming", true,
                           GRI_STAGE_LOOKUP},
@@ -40,8 +63,10 @@ static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
     [GRI_STAGE_LOOKUP] = {GRI_STAGE_LOOKUP, "lookup", gri_lookup_enter, NULL, NULL, "transforming", false, GRI_STAGE_TRANSFORM},
     /* Decode, transform, encode, base64, sums, read back, on a CPU thread. */
     [GRI_STAGE_TRANSFORM] = {GRI_STAGE_TRANSFORM, "transform", gri_transform_enter, gri_picture_eject, NULL, "transforming", true,
-                             GRI_STAGE_INSERT},
-    [GRI_STAGE_INSERT] = {GRI_STAGE_INSERT, "insert", gri_insert_enter, NULL, NULL, "storing", false, GRI_STAGE_FINISH},
+                             GRI_STAGE_HEAL},
+    /* These bytes are stored, but their picture was found damaged: this one takes its place. */
+    [GRI_STAGE_HEAL] = {GRI_STAGE_HEAL, "heal", gri_heal_enter, NULL, is_to_heal, "storing", false, GRI_STAGE_INSERT},
+    [GRI_STAGE_INSERT] = {GRI_STAGE_INSERT, "insert", gri_insert_enter, NULL, is_new, "storing", false, GRI_STAGE_FINISH},
     /* The ledger's record: done, waiting or dead. */
     [GRI_STAGE_FINISH] = {GRI_STAGE_FINISH, "finish", gri_finish_enter, NULL, NULL, "storing", false, GRI_STAGE_ACK},
     [GRI_STAGE_ACK] = {GRI_STAGE_ACK, "ack", gri_ack_enter, NULL, NULL, "storing", false, GRI_STAGE_FREE},
@@ -157,6 +182,7 @@ void gri_slot_fetch_clear(struct gri_slot *slot) {
 
 void gri_slot_clear(struct gri_slot *slot) {
     gri_slot_fetch_clear(slot);
+    gri_isolation_clear(slot);
     gri_image_clear(&slot->image);
     gri_job_clear(&slot->entry.job);
 }
@@ -165,6 +191,7 @@ void gri_slot_release(struct gri_slot *slot) {
     struct gri_worker *worker = slot->worker;
     GRI_ASSERT(slot->stage != GRI_STAGE_FREE && slot->gate == NULL);
     gri_plans_let_go(slot);
+    gri_isolate_let_go(slot);
     gri_slot_clear(slot);
     uint64_t generation = slot->generation;
     memset(slot, 0, sizeof *slot);

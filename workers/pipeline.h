@@ -48,6 +48,10 @@ void gri_check_enter(struct gri_slot *slot);
 void gri_own_enter(struct gri_slot *slot);
 void gri_plan_enter(struct gri_slot *slot);
 bool gri_plan_eject(struct gri_slot *slot);
+void gri_turn_enter(struct gri_slot *slot);
+bool gri_turn_eject(struct gri_slot *slot);
+void gri_isolate_enter(struct gri_slot *slot);
+bool gri_isolate_eject(struct gri_slot *slot);
 void gri_gate_enter(struct gri_slot *slot);
 bool gri_gate_eject(struct gri_slot *slot);
 void gri_fetch_enter(struct gri_slot *slot);
@@ -56,16 +60,33 @@ void gri_verify_enter(struct gri_slot *slot);
 void gri_lookup_enter(struct gri_slot *slot);
 void gri_transform_enter(struct gri_slot *slot);
 bool gri_picture_eject(struct gri_slot *slot);
+void gri_heal_enter(struct gri_slot *slot);
 void gri_insert_enter(struct gri_slot *slot);
 void gri_finish_enter(struct gri_slot *slot);
 void gri_ack_enter(struct gri_slot *slot);
+
+/* stage_fetch.c: what every fetch leaves behind, whoever made it: metrics, the host's throttle, its gate, attempt and error of
+ * a failure. slot->fetch is filled. True when it succeeded. */
+bool gri_fetch_settle(struct gri_slot *slot);
+
+/* stage_isolate.c: must the job run in a process of its own? The job whose turn it is, if none has it. Frees what the slot
+ * holds of it; gives the turn back. The picture that a child made, NULL: none. */
+bool gri_is_isolated(const struct gri_slot *slot);
+void gri_isolate_turn(struct gri_worker *worker);
+void gri_isolate_let_go(struct gri_slot *slot);
+void gri_isolation_clear(struct gri_slot *slot);
+struct gri_picture *gri_isolated_picture(struct gri_slot *slot);
 
 /* stage_picture.c: hands waiting CPU work to the executor, as much as it takes. */
 void gri_picture_submit_waiting(struct gri_worker *worker);
 
 /* What the lanes carry: stage_check.c, stage_store.c, stage_finish.c. */
 struct gri_flight_kind;
-extern const struct gri_flight_kind gri_check_flight, gri_lookup_flight, gri_insert_flight, gri_finish_flight, gri_ack_flight;
+extern const struct gri_flight_kind gri_check_flight, gri_lookup_flight, gri_heal_flight, gri_insert_flight, gri_finish_flight,
+    gri_ack_flight;
+
+/* stage_heal.c: LOOKUP found a damaged picture of these bytes; the slot goes on to make it anew. */
+void gri_heal_begin(struct gri_slot *slot, const struct gri_image_lookup *found);
 
 /* stage_finish.c: what FINISH will write. */
 void gri_finish_link(struct gri_slot *slot, const char *image, bool made, bool removed);

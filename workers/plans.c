@@ -63,6 +63,10 @@ const struct gri_plan *gri_plan_of(const struct gri_slot *slot) {
     return slot->plan->plan;
 }
 
+struct gri_slice gri_plan_definition(const struct gri_slot *slot) {
+    return gri_bytes_slice(&slot->plan->request.body);
+}
+
 void gri_plans_let_go(struct gri_slot *slot) {
     if (slot->plan == NULL) return;
     GRI_ASSERT(slot->plan->references > 0);
@@ -128,7 +132,6 @@ static void loaded(struct gri_op *op) {
         give_up(entry, &error);
         return;
     }
-    gri_bytes_clear(&request->body);
     struct gri_slot *slot;
     while ((slot = gri_slot_list_pop(&entry->waiters)) != NULL)
         hold(entry, slot);

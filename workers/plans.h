@@ -15,6 +15,8 @@ void gri_plans_destroy(struct gri_plans *plans);
 void gri_plans_let_go(struct gri_slot *slot);
 /* The plan that the slot holds; any thread. */
 const struct gri_plan *gri_plan_of(const struct gri_slot *slot);
+/* Its canonical JSON, borrowed as long as the slot holds the plan. */
+struct gri_slice gri_plan_definition(const struct gri_slot *slot);
 /* No definition is being loaded. */
 bool gri_plans_idle(const struct gri_plans *plans);
 

@@ -13,11 +13,14 @@ enum gri_stage {
     GRI_STAGE_CHECK,
     GRI_STAGE_OWN,
     GRI_STAGE_PLAN,
+    GRI_STAGE_TURN,
     GRI_STAGE_GATE,
     GRI_STAGE_FETCH,
+    GRI_STAGE_ISOLATE,
     GRI_STAGE_VERIFY,
     GRI_STAGE_LOOKUP,
     GRI_STAGE_TRANSFORM,
+    GRI_STAGE_HEAL,
     GRI_STAGE_INSERT,
     GRI_STAGE_FINISH,
     GRI_STAGE_ACK,
@@ -25,6 +28,7 @@ enum gri_stage {
 };
 
 struct gri_host;
+struct gri_isolation;
 struct gri_plan_entry;
 
 struct gri_slot {
@@ -51,12 +55,16 @@ struct gri_slot {
     struct gri_fetch fetch;      /* FETCH to the end of TRANSFORM; its body is the source */
     bool fetch_open;             /* fetch holds something to clear */
 
+    struct gri_isolation *isolation; /* ISOLATE to TRANSFORM: the child, and then the picture that it made */
+    int deaths;                      /* children of this job that died by themselves */
+
     struct gri_task task; /* VERIFY, TRANSFORM */
     atomic_bool running;  /* a CPU thread has begun the task and not ended it */
     double transform_seconds, encode_seconds;
     enum gri_status cpu_status;
 
-    struct gri_image image;     /* VERIFY to INSERT */
+    struct gri_image image;     /* VERIFY to INSERT or HEAL */
+    bool heal, own;             /* LOOKUP found these bytes, but their picture is damaged; it is of this job */
     struct gri_attempt attempt; /* set by the leaf that fails */
     struct gri_error error;
     bool failed;              /* FINISH writes a failure: an event goes with it */

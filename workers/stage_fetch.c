@@ -3,27 +3,34 @@
 #include "hosts.h"
 #include "pipeline.h"
 #include "worker_state.h"
+#include <grisaille/crash_point.h>
 
-static void fetched(struct gri_op *op) {
-    struct gri_fetch *fetch = gri_container_of(op, struct gri_fetch, op);
-    struct gri_slot *slot = gri_container_of(fetch, struct gri_slot, fetch);
+bool gri_fetch_settle(struct gri_slot *slot) {
     struct gri_worker *worker = slot->worker;
-    bool ok = op->status == GRI_OK;
+    struct gri_fetch *fetch = &slot->fetch;
+    bool ok = fetch->op.status == GRI_OK;
+    GRI_CRASH_POINT_IF(ok, fetched);
     gri_worker_metrics_fetched(&worker->metrics, fetch, gri_hosts_label(slot));
     slot->attempt = (struct gri_attempt){.retry_after_ms = ok ? -1 : fetch->retry_after_ms};
-    if (!ok && op->status == GRI_RETRY && fetch->throttled) {
+    if (!ok && fetch->op.status == GRI_RETRY && fetch->throttled) {
         slot->attempt.throttled = true;
         slot->attempt.defer_ms = gri_hosts_throttled(slot, fetch->retry_after_ms);
     }
     gri_hosts_leave(slot, ok);
     if (ok) {
         slot->image.fetched_at_ms = gri_wall_ms(worker->o.loop);
-    } else {
-        slot->error = op->error;
-        slot->error.status = op->status;
-        gri_slot_fetch_clear(slot);
+        return true;
     }
-    gri_pipeline_advance(slot, ok ? GRI_OUTCOME_NEXT : GRI_OUTCOME_FAILED);
+    slot->error = fetch->op.error;
+    slot->error.status = fetch->op.status;
+    gri_slot_fetch_clear(slot);
+    return false;
+}
+
+static void fetched(struct gri_op *op) {
+    struct gri_fetch *fetch = gri_container_of(op, struct gri_fetch, op);
+    struct gri_slot *slot = gri_container_of(fetch, struct gri_slot, fetch);
+    gri_pipeline_advance(slot, gri_fetch_settle(slot) ? GRI_OUTCOME_NEXT : GRI_OUTCOME_FAILED);
 }
 
 void gri_fetch_enter(struct gri_slot *slot) {

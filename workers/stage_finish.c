@@ -107,6 +107,8 @@ const struct gri_flight_kind gri_finish_flight = {"finish",      true,          
 /* Source and image are not needed any more; the record says all. */
 void gri_finish_enter(struct gri_slot *slot) {
     gri_slot_fetch_clear(slot);
+    gri_isolation_clear(slot);
+    gri_isolate_let_go(slot);
     gri_image_clear(&slot->image);
     gri_lane_add(&slot->worker->finish, slot);
 }

@@ -4,6 +4,7 @@
 #include "pipeline.h"
 #include "plans.h"
 #include "worker_state.h"
+#include <grisaille/image_sums.h>
 #include <string.h>
 #include <time.h>
 
@@ -80,33 +81,17 @@ static void describe(struct gri_slot *slot, const struct gri_picture *picture) {
     gri_copy(image->content_type, sizeof image->content_type, picture->content_type);
     image->width = picture->width;
     image->height = picture->height;
-    image->bytes = (int64_t)picture->output.len;
     gri_copy(image->note, sizeof image->note, picture->note);
 }
 
-/* The text must give back the very bytes: memory that lies is found here, before anything is stored. */
-static enum gri_status read_back(const struct gri_crypto *crypto, const struct gri_image *image, const struct gri_bytes *output,
-                                 struct gri_error *error) {
-    struct gri_bytes decoded;
-    gri_bytes_init(&decoded, output->len + 64);
-    enum gri_status status = crypto->base64_decode(gri_bytes_slice(&image->data), &decoded, error);
-    bool same = status == GRI_OK && gri_slice_equal(gri_bytes_slice(&decoded), gri_bytes_slice(output));
-    gri_bytes_clear(&decoded);
-    if (same) return GRI_OK;
-    return gri_fail(error, GRI_R_internal, "the base64 text does not give back the image's bytes: faulty memory?");
-}
-
-static enum gri_status encode(const struct gri_crypto *crypto, struct gri_image *image, const struct gri_bytes *output,
-                              struct gri_error *error) {
-    size_t text_len = (output->len + 2) / 3 * 4;
-    if (text_len > GRI_BASE64_MAX)
-        return gri_fail(error, GRI_R_output_too_large, "the base64 text would have %zu bytes, over %d", text_len, GRI_BASE64_MAX);
-    gri_bytes_init(&image->data, GRI_BASE64_MAX + 64);
-    enum gri_status status = crypto->base64_encode(gri_bytes_slice(output), &image->data, error);
-    if (status != GRI_OK) return status;
-    crypto->sha256_hex(gri_bytes_slice(output), image->sums.output);
-    crypto->sha256_hex(gri_bytes_slice(&image->data), image->sums.base64);
-    return read_back(crypto, image, output, error);
+/* What a child has made is taken as it is; else the codec runs here. */
+static enum gri_status make_picture(struct gri_slot *slot, struct gri_picture *picture) {
+    struct gri_codec *codec = slot->worker->o.codec;
+    struct gri_picture *made = gri_isolated_picture(slot);
+    if (made == NULL) return codec->ops->run(codec, gri_plan_of(slot), gri_bytes_slice(&slot->fetch.body), picture, &slot->error);
+    *picture = *made;
+    gri_bytes_init(&made->output, 0); /* it is the caller's now */
+    return GRI_OK;
 }
 
 static void transform_work(struct gri_task *task) {
@@ -115,14 +100,13 @@ static void transform_work(struct gri_task *task) {
     struct gri_picture picture = {0};
     atomic_store(&slot->running, true);
     double began = seconds_now();
-    slot->cpu_status =
-        worker->o.codec->ops->run(worker->o.codec, gri_plan_of(slot), gri_bytes_slice(&slot->fetch.body), &picture, &slot->error);
+    slot->cpu_status = make_picture(slot, &picture);
     double transformed = seconds_now();
     slot->transform_seconds = transformed - began;
     if (slot->cpu_status == GRI_OK) {
         describe(slot, &picture);
         gri_bytes_clear(&slot->fetch.body);
-        slot->cpu_status = encode(worker->o.crypto, &slot->image, &picture.output, &slot->error);
+        slot->cpu_status = gri_image_encode(worker->o.crypto, &slot->image, &picture.output, &slot->error);
         gri_picture_clear(&picture);
         slot->encode_seconds = seconds_now() - transformed;
     }
@@ -133,6 +117,7 @@ static void transform_done(struct gri_task *task) {
     struct gri_slot *slot = slot_of(task);
     gri_picture_submit_waiting(slot->worker);
     gri_slot_fetch_clear(slot);
+    gri_isolation_clear(slot);
     gri_worker_metrics_pictured(&slot->worker->metrics, slot);
     if (slot->cpu_status == GRI_OK) {
         gri_pipeline_advance(slot, GRI_OUTCOME_NEXT);

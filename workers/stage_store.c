@@ -2,6 +2,8 @@
 /* OWN, LOOKUP and INSERT: the images that are there, and the one that is to be. */
 #include "pipeline.h"
 #include "worker_state.h"
+#include <grisaille/crash_point.h>
+#include <grisaille/image_sums.h>
 #include <stdlib.h>
 
 /* --- OWN and LOOKUP --------------------------------------------------------------------------------------------------- */
@@ -38,6 +40,11 @@ static void lookup_settle(struct gri_flight *flight) {
         const struct gri_image_lookup *item = &lookup->request.items[i];
         bool own = item->own || slot->stage == GRI_STAGE_OWN;
         GRI_ASSERT(!item->found || item->found_id[0] != '\0');
+        if (slot->stage == GRI_STAGE_LOOKUP && item->heal && !item->removed) {
+            gri_heal_begin(slot, item); /* whoever holds the bytes makes the picture anew */
+            continue;
+        }
+        GRI_CRASH_POINT_IF(item->found, link_before);
         if (item->found) gri_finish_link(slot, item->found_id, own, item->removed);
         gri_pipeline_advance(slot, item->found ? GRI_OUTCOME_LINK : GRI_OUTCOME_NEXT);
     }
@@ -120,13 +127,8 @@ const struct gri_flight_kind gri_insert_flight = {"insert",      true,          
 void gri_insert_enter(struct gri_slot *slot) {
     struct gri_worker *worker = slot->worker;
     struct gri_image *image = &slot->image;
-    struct gri_bytes text;
     image->inserted_at_ms = gri_wall_ms(worker->o.loop);
     gri_copy(image->made_by, sizeof image->made_by, worker->made_by);
-    gri_bytes_init(&text, 0);
-    gri_image_document_text(image, &text);
-    GRI_ASSERT(!gri_bytes_failed(&text));
-    worker->o.crypto->sha256_hex(gri_bytes_slice(&text), image->sums.document);
-    gri_bytes_clear(&text);
+    gri_image_seal(worker->o.crypto, image);
     gri_lane_add(&worker->insert, slot);
 }

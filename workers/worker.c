@@ -45,6 +45,7 @@ struct gri_worker *gri_worker_create(const struct gri_worker_options *options) {
     }
     gri_lane_init(&worker->check, worker, &gri_check_flight);
     gri_lane_init(&worker->lookup, worker, &gri_lookup_flight);
+    gri_lane_init(&worker->heal, worker, &gri_heal_flight);
     gri_lane_init(&worker->insert, worker, &gri_insert_flight);
     gri_lane_init(&worker->finish, worker, &gri_finish_flight);
     gri_lane_init(&worker->ack, worker, &gri_ack_flight);
@@ -71,6 +72,7 @@ static void ticked(void *arg) {
 static void kicked(void *arg) {
     struct gri_worker *worker = arg;
     worker->kick = NULL;
+    gri_isolate_turn(worker);
     gri_reader_turn(worker);
     gri_drain_turn(worker);
 }
@@ -112,6 +114,7 @@ void gri_worker_destroy(struct gri_worker *worker) {
     gri_heartbeat_clear(worker);
     gri_lane_clear(&worker->check);
     gri_lane_clear(&worker->lookup);
+    gri_lane_clear(&worker->heal);
     gri_lane_clear(&worker->insert);
     gri_lane_clear(&worker->finish);
     gri_lane_clear(&worker->ack);

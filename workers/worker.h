@@ -14,6 +14,7 @@
 #include <grisaille/codec.h>
 #include <grisaille/executor.h>
 #include <grisaille/fetcher.h>
+#include <grisaille/isolator.h>
 #include <grisaille/ledger.h>
 #include <grisaille/log.h>
 #include <grisaille/metrics.h>
@@ -41,6 +42,7 @@ struct gri_worker_options {
     struct gri_codec *codec;
     const struct gri_crypto *crypto;
     struct gri_executor *cpu;
+    struct gri_isolator *isolator; /* for jobs delivered over three times; NULL: they run like others */
     struct gri_log *log;         /* NULL: no log */
     struct gri_metrics *metrics; /* NULL: none */
     /* 0 stands for the default. */

@@ -109,6 +109,18 @@ void gri_worker_metrics_finished(struct gri_worker_metrics *m, const struct gri_
     gri_histogram_observe(m->end_to_end, (double)(slot->record.age_ms + now_ms - slot->checked_ms) / 1000);
 }
 
+void gri_worker_metrics_isolated(struct gri_worker_metrics *m, enum gri_isolated_end end) {
+    static const char *const results[] = {"answered", "died", "killed"};
+    count(m->registry, "grisaille_isolated_total", "Children that ran a suspicious job, by how they ended", "result",
+          results[end]);
+}
+
+void gri_worker_metrics_healed(struct gri_worker_metrics *m) {
+    gri_counter_add(gri_metrics_counter(m->registry, "grisaille_images_healed_total",
+                                        "Damaged images that a worker made anew while it held their source", ""),
+                    1);
+}
+
 void gri_worker_metrics_store_error(struct gri_worker_metrics *m, const char *op, const struct gri_error *error) {
     char kind[64], name[64], labels[160];
     gri_metrics_label(name, sizeof name, "op", op);

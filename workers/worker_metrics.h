@@ -17,6 +17,8 @@ void gri_worker_metrics_left_stage(struct gri_worker_metrics *metrics, enum gri_
 void gri_worker_metrics_fetched(struct gri_worker_metrics *metrics, const struct gri_fetch *fetch, const char *host_label);
 void gri_worker_metrics_pictured(struct gri_worker_metrics *metrics, const struct gri_slot *slot);
 void gri_worker_metrics_finished(struct gri_worker_metrics *metrics, const struct gri_slot *slot, int64_t now_ms);
+void gri_worker_metrics_isolated(struct gri_worker_metrics *metrics, enum gri_isolated_end end);
+void gri_worker_metrics_healed(struct gri_worker_metrics *metrics);
 void gri_worker_metrics_store_error(struct gri_worker_metrics *metrics, const char *op, const struct gri_error *error);
 void gri_worker_metrics_slots(struct gri_worker_metrics *metrics, const struct gri_slot *slots, size_t count);
 

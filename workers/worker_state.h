@@ -16,10 +16,13 @@ struct gri_worker {
     struct gri_slot *slots; /* o.slots of them */
     struct gri_slot_list free;
 
-    struct gri_lane check, lookup, insert, finish, ack;
+    struct gri_lane check, lookup, heal, insert, finish, ack;
     struct gri_hosts *hosts;
     struct gri_plans *plans;
     struct gri_slot_list cpu_waiting; /* VERIFY or TRANSFORM, while the executor's queue is full */
+
+    struct gri_slot_list turn_waiting; /* TURN */
+    struct gri_slot *turn;             /* the one job that runs isolated, or NULL */
 
     struct gri_reader reader;
     struct gri_heartbeat heartbeat;

@@ -205,6 +205,7 @@ struct gri_url_record {
     int64_t limited_ms; /* since its first 429; 0 never */
     int64_t age_ms;     /* since it was accepted */
     char catalog[GRI_CATALOG_ID_MAX]; /* first.catalog, or "" */
+    enum gri_reason reason;           /* of its last failure; none: there was none */
 };
 
 /* Majority read by key, in the order of `keys`. Before a job is run, and by the sweeper's second look. */
@@ -257,6 +258,16 @@ struct gri_ledger_gauges {
     int64_t catalogs;        /* out */
 };
 
+/* Chunks of catalogs that were never written, whose push began at least min_age_ms ago: their catalog's id is taken (state
+ * `abandoned`, so that a push that is only slow fails instead of losing its beginning), then they are removed. */
+struct gri_ledger_reap {
+    struct gri_op op;
+    int64_t min_age_ms;
+    size_t limit;     /* catalogs looked at, at most */
+    char cursor[40];  /* in and out: where to go on; "" the beginning, and the end */
+    int64_t reaped;   /* out */
+};
+
 struct gri_ledger {
     const struct gri_ledger_ops *ops;
 };
@@ -279,6 +290,7 @@ struct gri_ledger_ops {
     void (*finish)(struct gri_ledger *ledger, struct gri_ledger_finish *request);
     void (*events)(struct gri_ledger *ledger, struct gri_ledger_events *request);
     void (*gauges)(struct gri_ledger *ledger, struct gri_ledger_gauges *request);
+    void (*reap)(struct gri_ledger *ledger, struct gri_ledger_reap *request);
 };
 
 #endif

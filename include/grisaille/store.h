@@ -15,6 +15,10 @@ struct gri_image_lookup {
     bool removed;                    /* out: it was taken down */
     bool own;                        /* out: its `job` is the given job (this job made it) */
     char found_id[GRI_IMAGE_ID_MAX]; /* out */
+    bool heal;                       /* out: found, but marked corrupt, and only its picture is: who holds the source makes it
+                                        anew with the two fields below. A document damaged elsewhere is left to the scrub */
+    char heal_job[GRI_KEY_MAX];      /* out */
+    int64_t heal_inserted_at_ms;     /* out */
 };
 
 /* Majority read; only covered indexes, never the pictures. */
@@ -47,6 +51,14 @@ struct gri_store_insert {
     size_t count;
 };
 
+/* Puts complete images (sums.source as in their _id) in the place of those that are still marked corrupt; again is harmless.
+ * The mark goes. */
+struct gri_store_heal {
+    struct gri_op op;
+    const struct gri_image *const *images; /* borrowed until done */
+    size_t count;
+};
+
 struct gri_store {
     const struct gri_store_ops *ops;
 };
@@ -54,6 +66,7 @@ struct gri_store {
 struct gri_store_ops {
     void (*lookup)(struct gri_store *store, struct gri_store_lookup *request);
     void (*insert)(struct gri_store *store, struct gri_store_insert *request);
+    void (*heal)(struct gri_store *store, struct gri_store_heal *request); /* asked only where a lookup said `heal` */
 };
 
 #endif

@@ -1,204 +1,93 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grisaille-sim [--seeds N] [--seed K] [--verbose]: N whole histories of schedulers and workers on simulated servers and time,
- * each checked against the oracle. A failing seed is printed; --seed K replays it. Exit status 1 when one failed. */
+/* grisaille-sim [--seeds N] [--first K] [--seed K] [--file FILE] [--hashes] [--verbose]: whole histories of schedulers and workers
+ * on simulated servers and time, each checked against the oracle at every step and at its end.
+ *   --seeds N    N histories (500), from seed K of --first on (1)
+ *   --seed K     this one alone, verbose: replays it
+ *   --file FILE  first the seeds listed there, one a line (regressions)
+ *   --hashes     prints the hash of each history's whole trace, and runs each twice: the two must be equal
+ * A failing seed is printed. Exit status 1 when one failed. */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "crypto.h"
+#include "job_key.h"
 #include "rules.h"
-#include "scheduler.h"
 #include "sim.h"
-#include "worker.h"
+#include "sim_mongo.h"
 
-enum { CHAOS_MS = 90 * 1000, HEAL_LIMIT_MS = 4 * 3600 * 1000, POLL_MS = 2000, LEASE_MS = 30000 };
+enum { HEAL_LIMIT_MS = 20 * 60 * 1000, POLL_MS = 1000, FAILED_MAX = 5 };
 
-static const char *pin_pipeline(void *arg, const char *name) {
-    (void)arg;
-    return !name || !*name || strcmp(name, "gray") == 0 ? "gray@000000000001" : NULL;
-}
+struct tally {
+    uint64_t histories, failed;
+    int64_t faults, lost, struck[SIM_FAULTS], slowest_ms;
+};
 
-static void start_scheduler(struct sim_process *process) {
-    struct sim_world *world = process->world;
-    struct gri_scheduler_options options;
+static const char *const bad_lines[SIM_BAD_LINES] = {
+    "", "# a comment", "picsum.photos/200/300", "htps://good.example/ok/1", "https:///ok/1", "https://a:b@good.example/ok/1"};
+
+/* --- what all histories share --- */
+
+static void make_base(struct sim_base *base) {
     struct gri_error error;
-    gri_scheduler_options_init(&options);
-    options.name = process->name;
-    options.loop = &process->loop;
-    options.stream = &process->stream;
-    options.ledger = &process->ledger;
-    options.crypto = world->crypto;
-    options.pin_pipeline = pin_pipeline;
-    options.rules = gri_bytes_slice(&world->rules_body);
-    options.window = world->window;
-    options.batch = 16;
-    options.chunk_slots = 2;
-    options.feeder_outstanding = 4;
-    GRI_ASSERT(gri_scheduler_create(&options, &process->scheduler, &error) == GRI_OK);
-    gri_scheduler_start(process->scheduler);
-}
-
-static void never_fatal(void *hooks, const struct gri_error *error) {
-    (void)hooks;
-    fprintf(stderr, "a worker says it can't work: %s\n", error->detail);
-    abort();
-}
-
-static void start_worker(struct sim_process *process) {
-    struct sim_world *world = process->world;
-    struct gri_worker_options options = {.name = process->name,
-                                         .version = "simulated",
-                                         .loop = &process->loop,
-                                         .stream = &process->stream,
-                                         .ledger = &process->ledger,
-                                         .store = &process->store,
-                                         .fetcher = &process->fetcher,
-                                         .codec = &process->codec,
-                                         .crypto = world->crypto,
-                                         .cpu = &process->cpu,
-                                         .slots = 12,
-                                         .batch = 6,
-                                         .batch_ms = 5,
-                                         .retry = {.base_ms = 1000, .max_ms = 20000, .max_attempts = 12},
-                                         .fatal = never_fatal};
-    process->worker = gri_worker_create(&options);
-    gri_worker_start(process->worker);
-}
-
-void sim_process_start(struct sim_process *process) {
-    process->life++;
-    process->alive = true;
-    process->stream = (struct gri_stream){0};
-    (void)gri_format(process->name, sizeof process->name, "%s-%d-%llu", process->is_worker ? "worker" : "scheduler",
-                     process->index, (unsigned long long)process->life);
-    sim_process_loop_init(process);
-    sim_redis_ops(process);
-    sim_ledger_ops(process);
-    sim_store_ops(process);
-    sim_origin_ops(process);
-    if (process->is_worker)
-        start_worker(process);
-    else
-        start_scheduler(process);
-}
-
-static void destroy_role(struct sim_process *process) {
-    if (process->scheduler) gri_scheduler_destroy(process->scheduler);
-    gri_worker_destroy(process->worker);
-    process->scheduler = NULL;
-    process->worker = NULL;
-}
-
-static void start_again(void *arg) {
-    struct sim_process *process = arg;
-    if (!process->alive) sim_process_start(process);
-}
-
-static void crash(struct sim_process *process) {
-    if (!process->alive) return;
-    sim_process_crash(process);
-    destroy_role(process);
-    (void)sim_at(process->world, NULL, sim_between(process->world, 200, 8000), start_again, NULL, process);
-}
-
-/* --- chaos: each kind comes again and again until the world is healed --- */
-
-static struct sim_process *any_process(struct sim_world *world) {
-    return &world->processes[sim_random(world) % (uint64_t)world->process_count];
-}
-
-static int64_t around(struct sim_world *world, int64_t every_ms) {
-    return sim_between(world, every_ms / 4 + 1, every_ms * 2);
-}
-
-#define CHAOS(name, every, action)                                                                \
-    static void chaos_##name(void *arg) {                                                         \
-        struct sim_world *world = arg;                                                            \
-        if (world->healed) return;                                                                \
-        action;                                                                                   \
-        (void)sim_at(world, NULL, around(world, world->faults.every), chaos_##name, NULL, world); \
+    struct gri_ruleset *rules;
+    struct gri_verdict *verdict = gri_calloc(1, sizeof *verdict);
+    char id[GRI_PIPELINE_MAX];
+    sim_crypto_init(&base->crypto);
+    gri_bytes_init(&base->rules_body, 0);
+    GRI_ASSERT(gri_ruleset_body(NULL, NULL, &base->crypto, &base->rules_body, id, &error) == GRI_OK);
+    GRI_ASSERT(gri_ruleset_compile(gri_bytes_slice(&base->rules_body), &rules, &error) == GRI_OK);
+    for (int n = 0; n < 2 * SIM_URLS; n++) {
+        char url[96];
+        sim_origin_url(n % SIM_URLS, n >= SIM_URLS, url);
+        gri_ruleset_judge(rules, gri_slice_of(url), verdict);
+        GRI_ASSERT(verdict->kind == GRI_LINE_URL);
+        (void)gri_copy(base->urls[n], sizeof base->urls[n], verdict->url);
+        gri_job_key(&base->crypto, verdict->url, NULL, "gray", base->keys[n]);
     }
-
-static void redis_back(void *arg) {
-    sim_redis_set_down(arg, false);
-}
-
-static void mongo_back(void *arg) {
-    struct sim_world *world = arg;
-    world->mongo_down = false;
-}
-
-static void outage(struct sim_world *world) {
-    int64_t ms = sim_one_in(world, 4) ? sim_between(world, LEASE_MS, 2 * LEASE_MS) : sim_between(world, 50, 5000);
-    world->outages++;
-    if (sim_one_in(world, 2)) {
-        sim_redis_set_down(world, true);
-        (void)sim_at(world, NULL, ms, redis_back, NULL, world);
-    } else {
-        world->mongo_down = true;
-        (void)sim_at(world, NULL, ms, mongo_back, NULL, world);
+    for (int i = 0; i < SIM_BAD_LINES; i++) {
+        gri_ruleset_judge(rules, gri_slice_of(bad_lines[i]), verdict);
+        GRI_ASSERT(verdict->kind != GRI_LINE_URL);
+        base->bad_is_blank[i] = verdict->kind == GRI_LINE_BLANK;
     }
+    base->mongo = sim_mongo_create();
+    gri_ruleset_free(rules);
+    free(verdict);
 }
 
-static void go_back(void *arg) {
-    sim_redis_rollback(arg);
+static void free_base(struct sim_base *base) {
+    gri_bytes_clear(&base->rules_body);
+    sim_mongo_destroy(base->mongo);
+    free(base->events);
+    free(base->heap);
+    free(base->free_places);
+    free(base);
 }
 
-static void rollback_soon(struct sim_world *world) {
-    sim_redis_snapshot(world);
-    (void)sim_at(world, NULL, sim_between(world, 100, 1500), go_back, NULL, world);
+const char *sim_url(const struct sim_world *world, int n) {
+    return world->base->urls[n + (world->shut ? SIM_URLS : 0)];
 }
 
-static void pause_one(struct sim_world *world) {
-    struct sim_process *process = any_process(world);
-    if (process->alive)
-        sim_process_pause(process,
-                          sim_one_in(world, 2) ? sim_between(world, LEASE_MS, 2 * LEASE_MS) : sim_between(world, 50, 4000));
-}
-
-CHAOS(crash, crash_every_ms, crash(any_process(world)))
-CHAOS(pause, pause_every_ms, pause_one(world))
-CHAOS(outage, outage_every_ms, outage(world))
-CHAOS(flush, flush_every_ms, sim_redis_flush(world))
-CHAOS(rollback, rollback_every_ms, rollback_soon(world))
-
-/* Each history has its own mix (swarm testing: Groce et al. 2012): a kind of fault is there or not, rare or frequent. */
-static int64_t pick(struct sim_world *world, int64_t low, int64_t high) {
-    return sim_one_in(world, 2) ? 0 : sim_between(world, low, high);
-}
-
-static void start_chaos(struct sim_world *world) {
-    struct sim_faults *faults = &world->faults;
-    faults->lose_redis = pick(world, 10, 300);
-    faults->lose_mongo = pick(world, 10, 300);
-    faults->crash_every_ms = pick(world, 3000, 40000);
-    faults->pause_every_ms = pick(world, 5000, 60000);
-    faults->outage_every_ms = pick(world, 10000, 60000);
-    faults->flush_every_ms = pick(world, 15000, 80000);
-    faults->rollback_every_ms = pick(world, 15000, 80000);
-    if (faults->crash_every_ms) (void)sim_at(world, NULL, around(world, faults->crash_every_ms), chaos_crash, NULL, world);
-    if (faults->pause_every_ms) (void)sim_at(world, NULL, around(world, faults->pause_every_ms), chaos_pause, NULL, world);
-    if (faults->outage_every_ms) (void)sim_at(world, NULL, around(world, faults->outage_every_ms), chaos_outage, NULL, world);
-    if (faults->flush_every_ms) (void)sim_at(world, NULL, around(world, faults->flush_every_ms), chaos_flush, NULL, world);
-    if (faults->rollback_every_ms)
-        (void)sim_at(world, NULL, around(world, faults->rollback_every_ms), chaos_rollback, NULL, world);
+const char *sim_key(const struct sim_world *world, int n) {
+    return world->base->keys[n + (world->shut ? SIM_URLS : 0)];
 }
 
 /* --- one history --- */
 
-static const char *const bad_lines[] = {
-    "", "# a comment", "picsum.photos/200/300", "htps://good.example/ok/1", "https:///ok/1", "https://a:b@good.example/ok/1"};
-
 static void write_catalog(struct sim_world *world, struct sim_catalog *catalog, int number) {
+    catalog->world = world;
     (void)gri_format(catalog->id, sizeof catalog->id, "%024d", number + 1);
     gri_bytes_init(&catalog->text, 1024 * 1024);
-    catalog->lines = sim_between(world, 1, 120);
+    catalog->lines = sim_between(world, 1, SIM_LINES_MAX);
+    catalog->chunk_lines = sim_between(world, 3, 40);
+    catalog->retry_dead = sim_one_in(world, 5);
     for (int64_t i = 0; i < catalog->lines; i++) {
-        char url[128];
-        sim_origin_url((int)sim_between(world, 0, world->urls - 1), url);
-        gri_bytes_put(&catalog->text, sim_one_in(world, 8) ? bad_lines[sim_random(world) % 6] : url);
+        bool bad = sim_one_in(world, 8);
+        int n = bad ? (int)(sim_random(world) % SIM_BAD_LINES) : (int)sim_between(world, 0, world->urls - 1);
+        catalog->urls[i] = !bad ? n : world->base->bad_is_blank[n] ? SIM_LINE_BLANK : SIM_LINE_BAD;
+        gri_bytes_put(&catalog->text, bad ? bad_lines[n] : sim_url(world, n));
         gri_bytes_put(&catalog->text, "\n");
     }
     GRI_ASSERT(!gri_bytes_failed(&catalog->text));
@@ -206,47 +95,37 @@ static void write_catalog(struct sim_world *world, struct sim_catalog *catalog, 
 
 static void push(void *arg) {
     struct sim_catalog *catalog = arg;
-    /* the catalog knows no world: its place in the array tells it */
-    struct sim_world *world = gri_container_of(catalog - (strtoll(catalog->id, NULL, 10) - 1), struct sim_world, catalogs[0]);
-    sim_mongo_push(world, catalog);
+    sim_mongo_push(catalog->world, catalog);
 }
 
-/* Bare URLs come only while Redis can't lose them: a URL that no scheduler has read yet is the one thing Redis alone holds. */
-static void add_bare_urls(struct sim_world *world) {
-    int64_t count = sim_between(world, 0, 20);
-    for (int64_t i = 0; i < count; i++) {
-        char url[128];
-        sim_origin_url((int)sim_between(world, 0, world->urls - 1), url);
-        sim_redis_add_url(world, url);
-    }
+/* Bare URLs come only where Redis can't lose them: a URL that no scheduler has read yet is the one thing Redis alone holds. */
+static void add_bare_url(void *arg) {
+    struct sim_world *world = arg;
+    int n = sim_one_in(world, 10) ? SIM_LINE_BAD : (int)sim_between(world, 0, world->urls - 1);
+    world->bare[world->bare_count++] = n;
+    sim_redis_add_url(world, n == SIM_LINE_BAD ? "no-url" : sim_url(world, n));
 }
 
-static void create_world(struct sim_world *world, uint64_t seed, const struct gri_crypto *crypto, const struct gri_bytes *rules) {
-    *world = (struct sim_world){.seed = seed,
-                                .random = seed * UINT64_C(0x2545F4914F6CDD1D) + 1,
-                                .crypto = crypto,
-                                .now_ms = 1000,
-                                .rules_id = "rules@000000000001"};
-    gri_bytes_init(&world->rules_body, 0);
-    gri_bytes_put_slice(&world->rules_body, gri_bytes_slice(rules));
+static void create_world(struct sim_world *world, struct sim_base *base, uint64_t seed, bool quiet) {
+    *world = (struct sim_world){
+        .base = base, .seed = seed, .random = seed * UINT64_C(0x2545F4914F6CDD1D) + 1, .now_ms = 1000, .quiet = quiet};
     world->redis = sim_redis_create();
-    world->mongo = sim_mongo_create();
-    world->urls = (int)sim_between(world, 5, 160);
-    world->window = sim_one_in(world, 2) ? 1000 : sim_between(world, 5, 60);
-    world->scheduler_count = (int)sim_between(world, 1, 2);
-    world->process_count = world->scheduler_count + (int)sim_between(world, 1, 3);
-    world->catalog_count = (int)sim_between(world, 1, 3);
+    world->mongo = base->mongo;
+    sim_mongo_reset(world->mongo);
+    sim_swarm_size(world);
     for (int c = 0; c < world->catalog_count; c++) {
         write_catalog(world, &world->catalogs[c], c);
-        (void)sim_at(world, NULL, sim_between(world, 0, 20000), push, NULL, &world->catalogs[c]);
+        (void)sim_at(world, NULL, sim_between(world, 0, world->chaos_ms * 2 / 3), push, &world->catalogs[c]);
     }
     for (int i = 0; i < world->process_count; i++) {
         struct sim_process *process = &world->processes[i];
         *process = (struct sim_process){.world = world, .index = i, .is_worker = i >= world->scheduler_count};
         sim_process_start(process);
     }
-    start_chaos(world);
-    if (!world->faults.flush_every_ms && !world->faults.rollback_every_ms) add_bare_urls(world);
+    sim_swarm_start(world);
+    if (sim_has_fault(world, SIM_FLUSH) || sim_has_fault(world, SIM_ROLLBACK)) return;
+    for (int64_t i = sim_between(world, 0, SIM_BARE_MAX); i > 0; i--)
+        (void)sim_at(world, NULL, sim_between(world, 0, world->chaos_ms * 2 / 3), add_bare_url, world);
 }
 
 static void heal(struct sim_world *world) {
@@ -259,16 +138,11 @@ static void heal(struct sim_world *world) {
 }
 
 static void destroy_world(struct sim_world *world) {
-    for (int i = 0; i < world->process_count; i++) {
-        if (world->processes[i].alive) sim_process_crash(&world->processes[i]);
-        destroy_role(&world->processes[i]);
-    }
+    for (int i = 0; i < world->process_count; i++)
+        sim_process_destroy(&world->processes[i]);
     for (int c = 0; c < world->catalog_count; c++)
         gri_bytes_clear(&world->catalogs[c].text);
-    gri_bytes_clear(&world->rules_body);
     sim_redis_destroy(world->redis);
-    sim_mongo_destroy(world->mongo);
-    free(world->heap);
 }
 
 /* Drained: nothing pending in the ledger, and Redis empty. */
@@ -277,73 +151,128 @@ static bool is_drained(const struct sim_world *world) {
     return sim_mongo_is_drained(world->mongo) && *sim_redis_leftovers(world->redis, left) == '\0';
 }
 
-/* Chaos, healing, draining, the oracle. Returns violations. */
-static int history(uint64_t seed, const struct gri_crypto *crypto, const struct gri_bytes *rules, struct sim_world *world,
-                   bool verbose) {
-    create_world(world, seed, crypto, rules);
-    while (sim_step(world, CHAOS_MS)) {}
-    world->now_ms = CHAOS_MS;
+static void describe(const struct sim_world *world, int64_t took_ms) {
+    printf("seed %llu: trace %016llx; %d processes, %d catalogs, window %lld, lease %lld s, %lld s of faults: %lld lost requests",
+           (unsigned long long)world->seed, (unsigned long long)world->trace, world->process_count, world->catalog_count,
+           (long long)world->window, (long long)(world->lease_ms / 1000), (long long)(world->chaos_ms / 1000),
+           (long long)world->lost);
+    for (int kind = 0; kind < SIM_FAULTS; kind++)
+        if (world->struck[kind])
+            printf(", %lld %s", (long long)world->struck[kind], sim_fault_name((enum sim_fault)kind));
+    printf("; drained %lld s after healing; %d violations\n", (long long)(took_ms / 1000), world->violations);
+}
+
+/* Chaos, healing, draining, the oracle. Returns the hash of the trace. */
+static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool quiet, struct tally *tally) {
+    static struct sim_world storage; /* too large for a stack */
+    struct sim_world *world = &storage;
+    create_world(world, base, seed, quiet);
+    while (sim_step(world, world->chaos_ms)) {}
+    world->now_ms = world->chaos_ms;
     heal(world);
-    int64_t until = CHAOS_MS;
-    while (!is_drained(world) && until < HEAL_LIMIT_MS) {
+    int64_t until = world->chaos_ms, limit = until + HEAL_LIMIT_MS;
+    while (!is_drained(world) && until < limit) {
         until += POLL_MS;
         while (sim_step(world, until)) {}
         world->now_ms = until;
     }
-    int bad = sim_oracle(world);
-    if (until >= HEAL_LIMIT_MS) {
-        printf("seed %llu: not drained after %d virtual minutes\n", (unsigned long long)seed, HEAL_LIMIT_MS / 60000);
-        bad++;
+    if (until >= limit) sim_violation(world, "not drained after %d virtual minutes", HEAL_LIMIT_MS / 60000);
+    sim_oracle(world);
+    int64_t took = until - world->chaos_ms;
+    if (!quiet && (verbose || world->violations)) describe(world, took);
+    if (!quiet && world->violations) sim_redis_print(world->redis, world->now_ms);
+    tally->histories++;
+    tally->failed += world->violations > 0;
+    tally->lost += world->lost;
+    tally->faults += world->lost;
+    for (int kind = 0; kind < SIM_FAULTS; kind++) {
+        tally->struck[kind] += world->struck[kind];
+        tally->faults += world->struck[kind];
     }
-    if (verbose || bad)
-        printf("seed %llu: %d processes, %d catalogs, window %lld; %lld lost requests, %lld crashes, %lld pauses, %lld outages, "
-               "%lld flushes, "
-               "%lld rollbacks; drained %lld s after healing; %d violations\n",
-               (unsigned long long)seed, world->process_count, world->catalog_count, (long long)world->window,
-               (long long)world->lost, (long long)world->crashes, (long long)world->pauses, (long long)world->outages,
-               (long long)world->flushes, (long long)world->rollbacks, (long long)((until - CHAOS_MS) / 1000), bad);
-    if (bad) sim_redis_print(world->redis, world->now_ms);
+    if (took > tally->slowest_ms) tally->slowest_ms = took;
     destroy_world(world);
-    return bad;
+    return world->trace;
+}
+
+/* --- runs --- */
+
+struct options {
+    uint64_t seeds, first;
+    const char *file;
+    bool hashes, verbose;
+};
+
+static void run_seed(struct sim_base *base, uint64_t seed, const struct options *options, struct tally *tally) {
+    uint64_t hash = history(base, seed, options->verbose, false, tally);
+    if (!options->hashes) return;
+    struct tally unused = {0};
+    printf("seed %llu hash %016llx\n", (unsigned long long)seed, (unsigned long long)hash);
+    if (history(base, seed, false, true, &unused) == hash) return;
+    printf("seed %llu: another trace the second time\n", (unsigned long long)seed);
+    tally->failed++;
+}
+
+static bool run_file(struct sim_base *base, const struct options *options, struct tally *tally) {
+    char line[256];
+    FILE *file = fopen(options->file, "r");
+    if (!file) {
+        fprintf(stderr, "grisaille-sim: no file %s\n", options->file);
+        return false;
+    }
+    while (fgets(line, sizeof line, file)) {
+        char *end;
+        uint64_t seed = strtoull(line, &end, 10);
+        if (end != line && tally->failed < FAILED_MAX) run_seed(base, seed, options, tally);
+    }
+    (void)fclose(file);
+    return true;
+}
+
+static void print_tally(const struct tally *tally, double seconds) {
+    printf("simulation: %llu histories, %lld faults (%lld lost requests", (unsigned long long)tally->histories,
+           (long long)tally->faults, (long long)tally->lost);
+    for (int kind = 0; kind < SIM_FAULTS; kind++)
+        printf(", %lld %s", (long long)tally->struck[kind], sim_fault_name((enum sim_fault)kind));
+    printf(")\nslowest to drain: %lld virtual s; %.0f s of CPU, %.0f histories a second\n", (long long)(tally->slowest_ms / 1000),
+           seconds, (double)tally->histories / (seconds > 0 ? seconds : 1));
+    printf("%llu passed, %llu failed\n", (unsigned long long)(tally->histories - tally->failed),
+           (unsigned long long)tally->failed);
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"verbose", no_argument, NULL, 'v'},
-                                            {0}};
-    uint64_t seeds = 500, first = 1;
-    bool verbose = false;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    static const struct option names[] = {{"seeds", required_argument, NULL, 'n'},  {"first", required_argument, NULL, 'f'},
+                                          {"seed", required_argument, NULL, 's'},   {"file", required_argument, NULL, 'r'},
+                                          {"hashes", no_argument, NULL, 'h'},       {"verbose", no_argument, NULL, 'v'},
+                                          {0}};
+    struct options options = {.seeds = 500, .first = 1};
+    bool one = false;
+    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         if (option == 'n')
-            seeds = strtoull(optarg, NULL, 10);
+            options.seeds = strtoull(optarg, NULL, 10);
+        else if (option == 'f')
+            options.first = strtoull(optarg, NULL, 10);
         else if (option == 's')
-            first = strtoull(optarg, NULL, 10), seeds = 1, verbose = true;
+            options.first = strtoull(optarg, NULL, 10), one = options.verbose = true;
+        else if (option == 'r')
+            options.file = optarg;
+        else if (option == 'h')
+            options.hashes = true;
         else if (option == 'v')
-            verbose = true;
+            options.verbose = true;
         else
             return 2;
     }
-    struct gri_error error;
-    struct gri_bytes rules;
-    char id[GRI_PIPELINE_MAX];
-    const struct gri_crypto *crypto = gri_crypto_create(&error);
-    gri_bytes_init(&rules, 0);
-    GRI_ASSERT(crypto && gri_ruleset_body(NULL, NULL, crypto, &rules, id, &error) == GRI_OK);
-    struct sim_world *world = gri_calloc(1, sizeof *world);
-    uint64_t failed = 0;
-    int64_t faults = 0;
+    if (one) options.seeds = 1, options.file = NULL;
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20); /* each history frees all it has: don't give it back to the system between */
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    struct sim_base *base = gri_calloc(1, sizeof *base);
+    struct tally tally = {0};
+    make_base(base);
     clock_t began = clock();
-    for (uint64_t seed = first; seed < first + seeds; seed++) {
-        failed += history(seed, crypto, &rules, world, verbose) > 0;
-        faults += world->lost + world->crashes + world->pauses + world->outages + world->flushes + world->rollbacks;
-        if (failed >= 5) break;
-    }
-    double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
-    printf("simulation: %llu histories, %lld faults, %.0f histories a second\n%llu passed, %llu failed\n",
-           (unsigned long long)seeds, (long long)faults, (double)seeds / (seconds > 0 ? seconds : 1),
-           (unsigned long long)(seeds - failed), (unsigned long long)failed);
-    free(world);
-    gri_bytes_clear(&rules);
-    return failed > 0;
+    bool ok = !options.file || run_file(base, &options, &tally);
+    for (uint64_t i = 0; ok && i < options.seeds && tally.failed < FAILED_MAX; i++)
+        run_seed(base, options.first + i, &options, &tally);
+    print_tally(&tally, (double)(clock() - began) / CLOCKS_PER_SEC);
+    free_base(base);
+    return !ok || tally.failed > 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model of the ledger and of the image store. An unordered bulk may take effect in part when its answer is lost; everything
- * that was done stays (majority). */
+/* A model of the ledger. An unordered bulk may take effect in part when its answer is lost; everything that was done stays
+ * (majority). */
 #include "sim_mongo.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,38 +11,53 @@ struct sim_mongo *sim_mongo_create(void) {
     return gri_calloc(1, sizeof(struct sim_mongo));
 }
 
+void sim_mongo_reset(struct sim_mongo *mongo) {
+    memset(mongo, 0, offsetof(struct sim_mongo, urls));
+}
+
 void sim_mongo_destroy(struct sim_mongo *mongo) {
     free(mongo);
 }
 
+int sim_catalog_index(const char *id) {
+    return id[GRI_CATALOG_ID_MAX - 2] - '1';
+}
+
+sim_short_key sim_shorten(const char *key) {
+    sim_short_key value;
+    memcpy(&value, key, sizeof value);
+    return value;
+}
+
 struct sim_url *sim_find_url(struct sim_mongo *mongo, const char *key) {
+    sim_short_key wanted = sim_shorten(key);
     for (size_t i = 0; i < mongo->url_count; i++)
-        if (strcmp(mongo->urls[i].key, key) == 0) return &mongo->urls[i];
+        if (mongo->url_keys[i] == wanted && strcmp(mongo->urls[i].key, key) == 0) return &mongo->urls[i];
     return NULL;
 }
 
-struct sim_image *sim_find_image(struct sim_mongo *mongo, const char *id) {
-    for (size_t i = 0; i < mongo->image_count; i++)
-        if (strcmp(mongo->images[i].id, id) == 0) return &mongo->images[i];
+struct sim_chunk *sim_find_chunk(struct sim_mongo *mongo, int catalog, int64_t number) {
+    for (size_t i = 0; i < mongo->chunk_count; i++)
+        if (mongo->chunks[i].number == number && mongo->chunks[i].catalog == catalog) return &mongo->chunks[i];
     return NULL;
 }
 
-struct sim_image *sim_find_image_of(struct sim_mongo *mongo, const char *job, const char *pipeline) {
-    for (size_t i = 0; i < mongo->image_count; i++)
-        if (strcmp(mongo->images[i].job, job) == 0 && strcmp(mongo->images[i].pipeline, pipeline) == 0) return &mongo->images[i];
-    return NULL;
+bool sim_has_line_error(const struct sim_mongo *mongo, int catalog, int64_t line) {
+    for (size_t i = 0; i < mongo->error_count; i++)
+        if (mongo->errors[i].line == line && mongo->errors[i].catalog == catalog) return true;
+    return false;
 }
 
 void sim_mongo_push(struct sim_world *world, const struct sim_catalog *catalog) {
     struct sim_mongo *mongo = world->mongo;
     const uint8_t *at = catalog->text.data, *end = at + catalog->text.len;
-    (void)gri_copy(mongo->catalogs[mongo->catalog_count++].id, GRI_CATALOG_ID_MAX, catalog->id);
+    int index = sim_catalog_index(catalog->id);
     int64_t number = 0, line = 1;
     while (at < end) {
+        GRI_ASSERT(mongo->chunk_count < SIM_ROWS_MAX);
         struct sim_chunk *chunk = &mongo->chunks[mongo->chunk_count++];
-        *chunk = (struct sim_chunk){.number = number++, .first_line = line, .text = {at, 0}};
-        (void)gri_copy(chunk->catalog, sizeof chunk->catalog, catalog->id);
-        while (at < end && chunk->lines < SIM_CHUNK_LINES) {
+        *chunk = (struct sim_chunk){.catalog = index, .number = number++, .first_line = line, .text = {at, 0}};
+        while (at < end && chunk->lines < catalog->chunk_lines) {
             const uint8_t *stop = memchr(at, '\n', (size_t)(end - at));
             at = stop ? stop + 1 : end;
             chunk->lines++;
@@ -49,18 +65,40 @@ void sim_mongo_push(struct sim_world *world, const struct sim_catalog *catalog) 
         }
         chunk->text.len = (size_t)(at - chunk->text.data);
     }
+    mongo->catalogs[index].pushed = true;
+    mongo->catalogs[index].retry_dead = catalog->retry_dead;
+}
+
+static bool is_open(const struct sim_url *url) {
+    return url->state == GRI_URL_QUEUED || url->state == GRI_URL_WAITING;
+}
+
+void sim_mongo_cancel(struct sim_world *world, int catalog) {
+    struct sim_mongo *mongo = world->mongo;
+    if (!mongo->catalogs[catalog].pushed || mongo->catalogs[catalog].finished) return;
+    mongo->catalogs[catalog].cancelled = true;
+    for (size_t i = 0; i < mongo->url_count; i++) {
+        struct sim_url *url = &mongo->urls[i];
+        if (url->catalog != catalog || url->shared || !is_open(url)) continue;
+        url->state = GRI_URL_DEAD;
+        url->reason = GRI_R_cancelled;
+    }
+}
+
+void sim_mongo_lose_leases(struct sim_world *world) {
+    for (int i = 0; i < world->mongo->lease_count; i++)
+        world->mongo->leases[i].until_ms = 0;
 }
 
 bool sim_mongo_is_drained(const struct sim_mongo *mongo) {
-    for (int i = 0; i < mongo->catalog_count; i++)
-        if (!mongo->catalogs[i].finished) return false;
+    for (int i = 0; i < SIM_CATALOGS_MAX; i++)
+        if (mongo->catalogs[i].pushed && !mongo->catalogs[i].finished) return false;
     for (size_t i = 0; i < mongo->url_count; i++)
-        if (mongo->urls[i].state != GRI_URL_DONE && mongo->urls[i].state != GRI_URL_DEAD) return false;
+        if (is_open(&mongo->urls[i])) return false;
     return true;
 }
 
-/* For bulks that are cut: is this one done? */
-static bool done_of_part(struct sim_process *process, bool part) {
+bool sim_done_of_part(struct sim_process *process, bool part) {
     return !part || sim_one_in(process->world, 2);
 }
 
@@ -88,57 +126,54 @@ static int64_t do_lease(struct sim_process *process, struct gri_op *op, bool par
     return 0;
 }
 
-static bool is_open(const struct sim_url *url) {
-    return url->state == GRI_URL_QUEUED || url->state == GRI_URL_WAITING;
-}
-
-static int64_t open_of(const struct sim_mongo *mongo, const char *catalog) {
+static int64_t open_of(const struct sim_mongo *mongo, int catalog, bool queued_only) {
     int64_t open = 0;
     for (size_t i = 0; i < mongo->url_count; i++)
-        open += is_open(&mongo->urls[i]) && strcmp(mongo->urls[i].catalog, catalog) == 0;
+        open += mongo->urls[i].catalog == catalog &&
+                (queued_only ? mongo->urls[i].state == GRI_URL_QUEUED : is_open(&mongo->urls[i]));
     return open;
+}
+
+static int64_t at_most(int64_t value, int64_t limit) {
+    return value < limit ? value : limit;
+}
+
+static void feed_catalog(const struct sim_mongo *mongo, const struct gri_ledger_feed *feed, int c,
+                         struct gri_feed_catalog *catalog) {
+    (void)gri_format(catalog->id, sizeof catalog->id, "%024d", c + 1);
+    catalog->state = mongo->catalogs[c].cancelled ? GRI_CATALOG_CANCELLED : GRI_CATALOG_RUNNING;
+    catalog->open = at_most(open_of(mongo, c, false), feed->open_limit);
+    catalog->queued = at_most(open_of(mongo, c, true), feed->queued_limit);
+    catalog->next = gri_calloc(feed->chunk_limit + 1, sizeof *catalog->next);
+    for (size_t i = 0; i < mongo->chunk_count; i++) {
+        const struct sim_chunk *chunk = &mongo->chunks[i];
+        if (chunk->catalog != c) continue;
+        catalog->chunks++;
+        if (chunk->admitted || catalog->next_count == feed->chunk_limit) continue;
+        struct gri_feed_chunk *next = &catalog->next[catalog->next_count++];
+        next->number = chunk->number;
+        (void)gri_copy(next->announced_id, sizeof next->announced_id, chunk->announced_id);
+    }
 }
 
 static int64_t do_feed(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_feed *feed = REQUEST(feed, op);
-    struct sim_mongo *mongo = process->world->mongo;
+    const struct sim_mongo *mongo = process->world->mongo;
     (void)part;
     feed->catalogs = gri_calloc(SIM_CATALOGS_MAX, sizeof *feed->catalogs);
     feed->count = 0;
-    for (int c = 0; c < mongo->catalog_count && feed->count < feed->catalog_limit; c++) {
-        if (mongo->catalogs[c].finished) continue;
-        struct gri_feed_catalog *catalog = &feed->catalogs[feed->count++];
-        (void)gri_copy(catalog->id, sizeof catalog->id, mongo->catalogs[c].id);
-        catalog->state = GRI_CATALOG_RUNNING;
-        catalog->open = open_of(mongo, catalog->id);
-        if (catalog->open > feed->open_limit) catalog->open = feed->open_limit;
-        for (size_t i = 0; i < mongo->url_count && catalog->queued < feed->queued_limit; i++)
-            catalog->queued += mongo->urls[i].state == GRI_URL_QUEUED && strcmp(mongo->urls[i].catalog, catalog->id) == 0;
-        catalog->next = gri_calloc(feed->chunk_limit + 1, sizeof *catalog->next);
-        for (size_t i = 0; i < mongo->chunk_count; i++) {
-            const struct sim_chunk *chunk = &mongo->chunks[i];
-            if (strcmp(chunk->catalog, catalog->id) != 0) continue;
-            catalog->chunks++;
-            if (chunk->admitted || catalog->next_count == feed->chunk_limit) continue;
-            struct gri_feed_chunk *next = &catalog->next[catalog->next_count++];
-            next->number = chunk->number;
-            (void)gri_copy(next->announced_id, sizeof next->announced_id, chunk->announced_id);
-        }
-    }
+    for (int c = 0; c < SIM_CATALOGS_MAX && feed->count < feed->catalog_limit; c++)
+        if (mongo->catalogs[c].pushed && !mongo->catalogs[c].finished)
+            feed_catalog(mongo, feed, c, &feed->catalogs[feed->count++]);
     return 0;
-}
-
-static struct sim_chunk *find_chunk(struct sim_mongo *mongo, const char *catalog, int64_t number) {
-    for (size_t i = 0; i < mongo->chunk_count; i++)
-        if (mongo->chunks[i].number == number && strcmp(mongo->chunks[i].catalog, catalog) == 0) return &mongo->chunks[i];
-    return NULL;
 }
 
 static int64_t do_announced(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_announced *announced = REQUEST(announced, op);
     for (size_t i = 0; i < announced->count; i++) {
-        struct sim_chunk *chunk = find_chunk(process->world->mongo, announced->catalog, announced->chunks[i]);
-        if (chunk && !chunk->admitted && done_of_part(process, part))
+        struct sim_chunk *chunk =
+            sim_find_chunk(process->world->mongo, sim_catalog_index(announced->catalog), announced->chunks[i]);
+        if (chunk && !chunk->admitted && sim_done_of_part(process, part))
             (void)gri_copy(chunk->announced_id, sizeof chunk->announced_id, announced->ids[i]);
     }
     return 0;
@@ -147,26 +182,28 @@ static int64_t do_announced(struct sim_process *process, struct gri_op *op, bool
 static int64_t do_settle(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_settle *settle = REQUEST(settle, op);
     struct sim_mongo *mongo = process->world->mongo;
+    int catalog = sim_catalog_index(settle->catalog);
     (void)part;
-    settle->finished = open_of(mongo, settle->catalog) == 0;
+    settle->finished = open_of(mongo, catalog, false) == 0;
     for (size_t i = 0; i < mongo->chunk_count; i++)
-        if (strcmp(mongo->chunks[i].catalog, settle->catalog) == 0 && !mongo->chunks[i].admitted) settle->finished = false;
-    for (int c = 0; settle->finished && c < mongo->catalog_count; c++)
-        if (strcmp(mongo->catalogs[c].id, settle->catalog) == 0) mongo->catalogs[c].finished = true;
+        if (mongo->chunks[i].catalog == catalog && !mongo->chunks[i].admitted) settle->finished = false;
+    if (settle->finished) mongo->catalogs[catalog].finished = true;
     return 0;
 }
 
 static int64_t do_chunk(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_chunk *request = REQUEST(chunk, op);
-    const struct sim_chunk *chunk = find_chunk(process->world->mongo, request->catalog, request->number);
+    struct sim_mongo *mongo = process->world->mongo;
+    int catalog = sim_catalog_index(request->catalog);
+    const struct sim_chunk *chunk = sim_find_chunk(mongo, catalog, request->number);
     (void)part;
     request->found = chunk != NULL;
     if (!chunk) return 0;
     request->admitted = chunk->admitted;
-    request->state = GRI_CATALOG_RUNNING;
+    request->state = mongo->catalogs[catalog].cancelled ? GRI_CATALOG_CANCELLED : GRI_CATALOG_RUNNING;
     (void)gri_copy(request->pipeline, sizeof request->pipeline, "gray@000000000001");
-    (void)gri_copy(request->rules, sizeof request->rules, process->world->rules_id);
-    request->retry_dead = false;
+    (void)gri_copy(request->rules, sizeof request->rules, "rules@000000000001");
+    request->retry_dead = mongo->catalogs[catalog].retry_dead;
     request->first_line = chunk->first_line;
     request->lines = chunk->lines;
     request->continued = false;
@@ -180,7 +217,7 @@ static int64_t do_definition(struct sim_process *process, struct gri_op *op, boo
     (void)part;
     gri_bytes_reset(&definition->body);
     if (definition->kind == GRI_DEF_RULES)
-        gri_bytes_put_slice(&definition->body, gri_bytes_slice(&process->world->rules_body));
+        gri_bytes_put_slice(&definition->body, gri_bytes_slice(&process->world->base->rules_body));
     else
         gri_bytes_put(&definition->body, "{}");
     return 0;
@@ -193,44 +230,64 @@ static int compare_lines(const void *a, const void *b) {
 
 static int64_t do_accounted(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_accounted *accounted = REQUEST(accounted, op);
-    struct sim_mongo *mongo = process->world->mongo;
+    const struct sim_mongo *mongo = process->world->mongo;
+    int catalog = sim_catalog_index(accounted->catalog);
     (void)part;
     accounted->lines = gri_calloc(mongo->url_count + mongo->error_count + 1, sizeof *accounted->lines);
     accounted->count = 0;
-    for (size_t i = 0; i < mongo->url_count; i++)
-        if (strcmp(mongo->urls[i].catalog, accounted->catalog) == 0 && mongo->urls[i].line >= accounted->first &&
-            mongo->urls[i].line <= accounted->last)
-            accounted->lines[accounted->count++] = mongo->urls[i].line;
-    for (size_t i = 0; i < mongo->error_count; i++)
-        if (strcmp(mongo->errors[i].catalog, accounted->catalog) == 0 && mongo->errors[i].line >= accounted->first &&
-            mongo->errors[i].line <= accounted->last)
-            accounted->lines[accounted->count++] = mongo->errors[i].line;
+    for (size_t i = 0; i < mongo->url_count; i++) {
+        const struct sim_url *url = &mongo->urls[i];
+        if (url->catalog == catalog && url->line >= accounted->first && url->line <= accounted->last)
+            accounted->lines[accounted->count++] = url->line;
+    }
+    for (size_t i = 0; i < mongo->error_count; i++) {
+        const struct sim_line_error *error = &mongo->errors[i];
+        if (error->catalog == catalog && error->line >= accounted->first && error->line <= accounted->last)
+            accounted->lines[accounted->count++] = error->line;
+    }
     qsort(accounted->lines, accounted->count, sizeof *accounted->lines, compare_lines);
     return 0;
 }
 
+static void admit_new(struct sim_world *world, const struct gri_admit *asked, int catalog) {
+    struct sim_mongo *mongo = world->mongo;
+    GRI_ASSERT(mongo->url_count < SIM_ROWS_MAX);
+    mongo->url_keys[mongo->url_count] = sim_shorten(asked->job.key);
+    struct sim_url *url = &mongo->urls[mongo->url_count++];
+    *url = (struct sim_url){.state = GRI_URL_QUEUED,
+                            .run = 1,
+                            .queued_at_ms = world->now_ms,
+                            .created_at_ms = world->now_ms,
+                            .catalog = catalog,
+                            .line = asked->line};
+    (void)gri_copy(url->key, sizeof url->key, asked->job.key);
+    (void)gri_copy(url->url, sizeof url->url, asked->job.url);
+    (void)gri_copy(url->host, sizeof url->host, asked->host);
+    (void)gri_copy(url->pipeline, sizeof url->pipeline, asked->job.pipeline);
+}
+
+static enum gri_admitted meet_known(struct sim_world *world, struct sim_url *url, int catalog, bool revive_dead) {
+    if (url->catalog != catalog) url->shared = true;
+    if (url->state != GRI_URL_DEAD || (!revive_dead && url->reason != GRI_R_cancelled)) return GRI_KNOWN;
+    url->state = GRI_URL_QUEUED;
+    url->run++;
+    url->attempts = 0;
+    url->queued_at_ms = world->now_ms;
+    return GRI_REVIVED;
+}
+
 static int64_t do_admit(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_admit *admit = REQUEST(admit, op);
-    struct sim_mongo *mongo = process->world->mongo;
+    struct sim_world *world = process->world;
+    int catalog = admit->catalog ? sim_catalog_index(admit->catalog) : -1;
     for (size_t i = 0; i < admit->count; i++) {
         const struct gri_admit *asked = &admit->urls[i];
         admit->results[i] = GRI_KNOWN;
-        if (sim_find_url(mongo, asked->job.key)) continue;
-        if (!done_of_part(process, part)) continue;
-        GRI_ASSERT(mongo->url_count < SIM_URLS_MAX);
-        struct sim_url *url = &mongo->urls[mongo->url_count++];
-        *url = (struct sim_url){.state = GRI_URL_QUEUED,
-                                .run = 1,
-                                .queued_at_ms = process->world->now_ms,
-                                .created_at_ms = process->world->now_ms,
-                                .line = asked->line};
-        (void)gri_copy(url->key, sizeof url->key, asked->job.key);
-        (void)gri_copy(url->url, sizeof url->url, asked->job.url);
-        (void)gri_copy(url->host, sizeof url->host, asked->host);
-        (void)gri_copy(url->pipeline, sizeof url->pipeline, asked->job.pipeline);
-        if (admit->catalog) (void)gri_copy(url->catalog, sizeof url->catalog, admit->catalog);
-        admit->results[i] = GRI_ADMITTED;
-        admit->runs[i] = 1;
+        if (!sim_done_of_part(process, part)) continue;
+        struct sim_url *known = sim_find_url(world->mongo, asked->job.key);
+        if (!known) admit_new(world, asked, catalog);
+        admit->results[i] = known ? meet_known(world, known, catalog, admit->revive_dead) : GRI_ADMITTED;
+        admit->runs[i] = known ? known->run : 1;
     }
     return 0;
 }
@@ -238,25 +295,23 @@ static int64_t do_admit(struct sim_process *process, struct gri_op *op, bool par
 static int64_t do_reject(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_reject *reject = REQUEST(reject, op);
     struct sim_mongo *mongo = process->world->mongo;
+    int catalog = sim_catalog_index(reject->catalog);
     for (size_t i = 0; i < reject->count; i++) {
-        bool known = false;
-        for (size_t k = 0; k < mongo->error_count; k++)
-            known = known ||
-                    (mongo->errors[k].line == reject->errors[i].line && strcmp(mongo->errors[k].catalog, reject->catalog) == 0);
-        if (known || !done_of_part(process, part)) continue;
-        GRI_ASSERT(mongo->error_count < SIM_URLS_MAX);
-        struct sim_line_error *error = &mongo->errors[mongo->error_count++];
-        *error = (struct sim_line_error){.line = reject->errors[i].line, .reason = reject->errors[i].reason};
-        (void)gri_copy(error->catalog, sizeof error->catalog, reject->catalog);
+        if (sim_has_line_error(mongo, catalog, reject->errors[i].line) || !sim_done_of_part(process, part)) continue;
+        GRI_ASSERT(mongo->error_count < SIM_ROWS_MAX);
+        mongo->errors[mongo->error_count++] = (struct sim_line_error){
+            .catalog = catalog, .line = reject->errors[i].line, .reason = reject->errors[i].reason};
     }
     return 0;
 }
 
 static int64_t do_chunk_done(struct sim_process *process, struct gri_op *op, bool part) {
     struct gri_ledger_chunk_done *done = REQUEST(chunk_done, op);
-    struct sim_chunk *chunk = find_chunk(process->world->mongo, done->catalog, done->number);
+    struct sim_chunk *chunk = sim_find_chunk(process->world->mongo, sim_catalog_index(done->catalog), done->number);
     (void)part;
-    if (chunk) chunk->admitted = true;
+    if (!chunk) return 0;
+    sim_watch_chunk_done(process->world, chunk);
+    chunk->admitted = true;
     return 0;
 }
 
@@ -289,7 +344,7 @@ static int64_t do_due(struct sim_process *process, struct gri_op *op, bool part)
             if (due->next_ms < 0 || left < due->next_ms) due->next_ms = left > 0 ? left : 0;
             continue;
         }
-        if (!done_of_part(process, part)) continue;
+        if (!sim_done_of_part(process, part)) continue;
         url->state = GRI_URL_QUEUED;
         url->run++;
         url->queued_at_ms = now;
@@ -328,7 +383,8 @@ static int64_t do_check(struct sim_process *process, struct gri_op *op, bool par
             .state = url->state, .run = url->run, .attempts = (int)url->attempts, .age_ms = now - url->created_at_ms};
         check->records[i].limited_ms = url->limited_at_ms ? now - url->limited_at_ms : 0;
         (void)gri_copy(check->records[i].pipeline, sizeof check->records[i].pipeline, url->pipeline);
-        (void)gri_copy(check->records[i].catalog, sizeof check->records[i].catalog, url->catalog);
+        if (url->catalog >= 0)
+            (void)gri_format(check->records[i].catalog, sizeof check->records[i].catalog, "%024d", url->catalog + 1);
     }
     return 0;
 }
@@ -370,7 +426,9 @@ static int64_t do_finish(struct sim_process *process, struct gri_op *op, bool pa
     for (size_t i = 0; i < finish->count; i++) {
         struct sim_url *url = sim_find_url(process->world->mongo, finish->items[i].key);
         GRI_ASSERT(url);
-        if (done_of_part(process, part)) finish_one(url, &finish->items[i], process->world->now_ms);
+        if (!sim_done_of_part(process, part)) continue;
+        sim_watch_finish(process->world, url, &finish->items[i]);
+        finish_one(url, &finish->items[i], process->world->now_ms);
     }
     return 0;
 }
@@ -384,6 +442,15 @@ static int64_t do_gauges(struct sim_process *process, struct gri_op *op, bool pa
     struct gri_ledger_gauges *gauges = REQUEST(gauges, op);
     (void)process, (void)part;
     gauges->waiting = gauges->queued = gauges->catalogs = 0;
+    return 0;
+}
+
+/* Every catalog here is written whole. */
+static int64_t do_reap(struct sim_process *process, struct gri_op *op, bool part) {
+    struct gri_ledger_reap *reap = REQUEST(reap, op);
+    (void)process, (void)part;
+    reap->reaped = 0;
+    reap->cursor[0] = '\0';
     return 0;
 }
 
@@ -408,6 +475,7 @@ SIM_OPERATION(check)
 SIM_OPERATION(finish)
 SIM_OPERATION(events)
 SIM_OPERATION(gauges)
+SIM_OPERATION(reap)
 
 void sim_ledger_ops(struct sim_process *process) {
     static const struct gri_ledger_ops ops = {.lease = submit_lease,
@@ -426,58 +494,27 @@ void sim_ledger_ops(struct sim_process *process) {
                                               .check = submit_check,
                                               .finish = submit_finish,
                                               .events = submit_events,
-                                              .gauges = submit_gauges};
+                                              .gauges = submit_gauges,
+                                              .reap = submit_reap};
     process->ledger.ops = &ops;
 }
 
-/* --- images --- */
-
-static int64_t do_lookup(struct sim_process *process, struct gri_op *op, bool part) {
-    struct gri_store_lookup *lookup = gri_container_of(op, struct gri_store_lookup, op);
-    struct sim_mongo *mongo = process->world->mongo;
-    (void)part;
-    for (size_t i = 0; i < lookup->count; i++) {
-        struct gri_image_lookup *item = &lookup->items[i];
-        const struct sim_image *image =
-            item->id[0] ? sim_find_image(mongo, item->id) : sim_find_image_of(mongo, item->job, item->pipeline);
-        item->found = image != NULL;
-        item->removed = false;
-        item->own = image && strcmp(image->job, item->job) == 0;
-        if (image) (void)gri_copy(item->found_id, sizeof item->found_id, image->id);
+void sim_ledger_discard(struct gri_op *op, sim_execute *execute) {
+    if (execute == do_feed) {
+        struct gri_ledger_feed *feed = REQUEST(feed, op);
+        gri_feed_catalogs_free(feed->catalogs, feed->count);
+        feed->catalogs = NULL;
+        feed->count = 0;
+    } else if (execute == do_accounted) {
+        free(REQUEST(accounted, op)->lines);
+        REQUEST(accounted, op)->lines = NULL;
+    } else if (execute == do_due) {
+        gri_due_free(REQUEST(due, op)->due, REQUEST(due, op)->count);
+        REQUEST(due, op)->due = NULL;
+        REQUEST(due, op)->count = 0;
+    } else if (execute == do_stale) {
+        gri_due_free(REQUEST(stale, op)->due, REQUEST(stale, op)->count);
+        REQUEST(stale, op)->due = NULL;
+        REQUEST(stale, op)->count = 0;
     }
-    return 0;
-}
-
-static int64_t do_insert(struct sim_process *process, struct gri_op *op, bool part) {
-    struct gri_store_insert *insert = gri_container_of(op, struct gri_store_insert, op);
-    struct sim_mongo *mongo = process->world->mongo;
-    for (size_t i = 0; i < insert->count; i++) {
-        struct gri_image_insert *item = &insert->items[i];
-        const struct sim_image *same = sim_find_image(mongo, item->image->id);
-        const struct sim_image *of_job = sim_find_image_of(mongo, item->image->job, item->image->pipeline);
-        if (!same && !of_job && !done_of_part(process, part)) continue;
-        item->result = same ? GRI_SAME_CONTENT : of_job ? GRI_SAME_JOB : GRI_INSERTED;
-        item->own = same && strcmp(same->job, item->image->job) == 0;
-        (void)gri_copy(item->found_id, sizeof item->found_id, !same && of_job ? of_job->id : item->image->id);
-        if (same || of_job) continue;
-        GRI_ASSERT(mongo->image_count < SIM_URLS_MAX);
-        struct sim_image *image = &mongo->images[mongo->image_count++];
-        (void)gri_copy(image->id, sizeof image->id, item->image->id);
-        (void)gri_copy(image->job, sizeof image->job, item->image->job);
-        (void)gri_copy(image->pipeline, sizeof image->pipeline, item->image->pipeline);
-    }
-    return 0;
-}
-
-static void submit_lookup(struct gri_store *store, struct gri_store_lookup *request) {
-    sim_submit(gri_container_of(store, struct sim_process, store), SIM_MONGO, &request->op, do_lookup);
-}
-
-static void submit_insert(struct gri_store *store, struct gri_store_insert *request) {
-    sim_submit(gri_container_of(store, struct sim_process, store), SIM_MONGO, &request->op, do_insert);
-}
-
-void sim_store_ops(struct sim_process *process) {
-    static const struct gri_store_ops ops = {.lookup = submit_lookup, .insert = submit_insert};
-    process->store.ops = &ops;
 }

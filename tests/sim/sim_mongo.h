@@ -5,20 +5,23 @@
 
 #include "sim.h"
 
-enum { SIM_IMAGES_PER_URL = 4, SIM_URLS_MAX = 2000, SIM_CHUNK_LINES = 20 };
+enum { SIM_IMAGES_PER_URL = 4, SIM_ROWS_MAX = 512 };
+
+/* The first eight digits of a key: compared before the text is. */
+typedef uint64_t sim_short_key;
 
 struct sim_url {
     char key[GRI_KEY_MAX];
-    char url[128];
+    char url[96];
     char host[64];
     char pipeline[GRI_PIPELINE_MAX];
     enum gri_url_state state;
     int64_t run, attempts, queued_at_ms, next_at_ms, limited_at_ms, created_at_ms;
-    char catalog[GRI_CATALOG_ID_MAX];
+    int catalog; /* index of `first`, -1 a bare URL */
     int64_t line;
     char images[SIM_IMAGES_PER_URL][GRI_IMAGE_ID_MAX];
     int image_count;
-    bool made;
+    bool made, shared;
     enum gri_reason reason;
 };
 
@@ -29,7 +32,7 @@ struct sim_image {
 };
 
 struct sim_chunk {
-    char catalog[GRI_CATALOG_ID_MAX];
+    int catalog;
     int64_t number, first_line, lines;
     struct gri_slice text;
     char announced_id[GRI_ENTRY_ID_MAX];
@@ -37,34 +40,38 @@ struct sim_chunk {
 };
 
 struct sim_line_error {
-    char catalog[GRI_CATALOG_ID_MAX];
+    int catalog;
     int64_t line;
     enum gri_reason reason;
 };
 
 struct sim_mongo {
-    struct sim_url urls[SIM_URLS_MAX];
-    size_t url_count;
-    struct sim_image images[SIM_URLS_MAX];
-    size_t image_count;
-    struct sim_chunk chunks[256];
-    size_t chunk_count;
-    struct sim_line_error errors[SIM_URLS_MAX];
-    size_t error_count;
+    size_t url_count, image_count, chunk_count, error_count;
+    int lease_count;
+    sim_short_key url_keys[SIM_ROWS_MAX], image_ids[SIM_ROWS_MAX], image_jobs[SIM_ROWS_MAX];
     struct {
-        char id[GRI_CATALOG_ID_MAX];
-        bool finished;
+        bool pushed, finished, cancelled, retry_dead;
     } catalogs[SIM_CATALOGS_MAX];
-    int catalog_count;
     struct {
         char name[24], holder[GRI_WORKER_MAX];
         int64_t until_ms;
     } leases[4];
-    int lease_count;
+    /* what follows is not cleared between histories */
+    struct sim_url urls[SIM_ROWS_MAX];
+    struct sim_image images[SIM_ROWS_MAX];
+    struct sim_chunk chunks[SIM_ROWS_MAX];
+    struct sim_line_error errors[SIM_ROWS_MAX];
 };
 
+/* The index of a catalog by its id: simulated ids are numbers. */
+int sim_catalog_index(const char *id);
 struct sim_url *sim_find_url(struct sim_mongo *mongo, const char *key);
 struct sim_image *sim_find_image(struct sim_mongo *mongo, const char *id);
 struct sim_image *sim_find_image_of(struct sim_mongo *mongo, const char *job, const char *pipeline);
+struct sim_chunk *sim_find_chunk(struct sim_mongo *mongo, int catalog, int64_t number);
+bool sim_has_line_error(const struct sim_mongo *mongo, int catalog, int64_t line);
+sim_short_key sim_shorten(const char *key);
+/* For bulks that are cut: is this one done? */
+bool sim_done_of_part(struct sim_process *process, bool part);
 
 #endif

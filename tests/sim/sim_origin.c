@@ -5,35 +5,36 @@
  *   /flaky/<n>/<c>     two failures, then content c
  *   /gone/<n>          404
  *   /html/<n>          bytes that are no image
- *   /busy/<n>/<c>      429 with Retry-After now and then, else content c */
-#include <stdio.h>
+ *   /busy/<n>/<c>      429 with Retry-After now and then, else content c
+ *   /shut/<n>/<c>      429 for ever */
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim.h"
 
-void sim_origin_url(int n, char out[128]) {
+void sim_origin_url(int n, bool shut, char out[96]) {
     switch (n % 10) {
     case 6:
-        (void)gri_format(out, 128, "https://rare.example/random/%d", n);
+        (void)gri_format(out, 96, "https://rare.example/random/%d", n);
         break;
     case 7:
-        (void)gri_format(out, 128, "https://weak.example/flaky/%d/%d", n, n % 37);
+        (void)gri_format(out, 96, "https://weak.example/flaky/%d/%d", n, n % 37);
         break;
     case 8:
-        (void)gri_format(out, 128, n % 3 ? "https://gone.example/gone/%d" : "https://gone.example/html/%d", n);
+        (void)gri_format(out, 96, n % 3 ? "https://gone.example/gone/%d" : "https://gone.example/html/%d", n);
         break;
     case 9:
-        (void)gri_format(out, 128, "https://busy.example/busy/%d/%d", n, n % 41);
+        (void)gri_format(out, 96, shut ? "https://busy.example/shut/%d/%d" : "https://busy.example/busy/%d/%d", n, n % 41);
         break;
     default:
-        (void)gri_format(out, 128, "https://good.example/ok/%d?n=%d", n % 50, n);
+        (void)gri_format(out, 96, "https://good.example/ok/%d?n=%d", n % 50, n);
         break;
     }
 }
 
-enum sim_fate sim_origin_fate(const char *url) {
-    if (strstr(url, "/gone/") || strstr(url, "/html/")) return SIM_DEAD;
+enum sim_fate sim_origin_fate(const struct sim_world *world, const char *url) {
+    (void)world;
+    if (strstr(url, "/gone/") || strstr(url, "/html/") || strstr(url, "/shut/")) return SIM_DEAD;
     if (strstr(url, "/flaky/")) return SIM_EITHER; /* enough faults elsewhere may use up its attempts */
     return SIM_DONE;
 }
@@ -71,7 +72,7 @@ static int64_t do_fetch(struct sim_process *process, struct gri_op *op, bool par
         put_content(fetch, "IMAGE", 100000 + (int64_t)(sim_random(world) % 100000));
     } else if (strstr(fetch->url, "/flaky/") && sim_one_in(world, 2)) {
         refuse(fetch, GRI_R_http_5xx, 500);
-    } else if (strstr(fetch->url, "/busy/") && sim_one_in(world, 4)) {
+    } else if (strstr(fetch->url, "/shut/") || (strstr(fetch->url, "/busy/") && sim_one_in(world, 4))) {
         refuse(fetch, GRI_R_rate_limited, 429);
         fetch->throttled = true;
         fetch->retry_after_ms = sim_between(world, 1, 9) * 1000;
@@ -81,8 +82,23 @@ static int64_t do_fetch(struct sim_process *process, struct gri_op *op, bool par
     return 0;
 }
 
+/* Never more fetches at once than slots, nor than a host may have. */
+static void watch_fetches(struct sim_process *process, const struct gri_fetch *fetch) {
+    size_t all = 0, same = 0, host = strcspn(fetch->url + strlen("https://"), "/") + strlen("https://");
+    for (const struct sim_request *request = process->requests; request; request = request->next) {
+        if (request->server != SIM_ORIGIN) continue;
+        all++;
+        same += strncmp(gri_container_of(request->op, struct gri_fetch, op)->url, fetch->url, host) == 0;
+    }
+    if (all > process->world->slots) sim_violation(process->world, "%s has %zu fetches under way", process->name, all);
+    if (same > SIM_HOST_CONCURRENCY)
+        sim_violation(process->world, "%s asks one host for %zu things at once", process->name, same);
+}
+
 static void submit_fetch(struct gri_fetcher *fetcher, struct gri_fetch *request) {
-    sim_submit(gri_container_of(fetcher, struct sim_process, fetcher), SIM_ORIGIN, &request->op, do_fetch);
+    struct sim_process *process = gri_container_of(fetcher, struct sim_process, fetcher);
+    sim_submit(process, SIM_ORIGIN, &request->op, do_fetch);
+    watch_fetches(process, request);
 }
 
 static void cancel_fetch(struct gri_fetcher *fetcher, struct gri_fetch *request) {

@@ -75,6 +75,7 @@ static void what_is_wrong_is_refused_without_naming_a_password(void **state) {
         "redis://host/x",
         "redis://host/1/2",
         "redis://host?db=1",
+        "redis://host,other",
         "redis://hunter2@host",
         "redis://:hunter2%zz@host",
         "redis://:hunter2%00@host",
@@ -102,11 +103,54 @@ static void tls_is_refused_with_a_way_out(void **state) {
     assert_non_null(strstr(error.detail, "tunnel"));
 }
 
+static void sentinels_share_user_and_password_and_name_a_master(void **state) {
+    (void)state;
+    struct gri_redis_sentinels sentinels;
+    struct gri_redis_address server;
+    struct gri_error error = {0};
+    static const char url[] = "redis+sentinel://bob:p%2Cw@a.example:1,b.example,[::1]:3/main.one/4";
+    assert_true(gri_redis_address_is_sentinel(url));
+    assert_false(gri_redis_address_is_sentinel("redis://host"));
+    assert_int_equal(gri_redis_sentinels_parse(url, &sentinels, &server, &error), GRI_OK);
+    static const char *const shown[] = {"a.example:1", "b.example:26379", "[::1]:3"};
+    assert_int_equal(sentinels.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(sentinels.nodes[i].shown, shown[i]);
+        assert_string_equal(sentinels.nodes[i].password, "p,w");
+        assert_int_equal(sentinels.nodes[i].database, 0);
+        assert_true(sentinels.nodes[i].sentinel);
+    }
+    assert_string_equal(sentinels.master, "main.one");
+    assert_string_equal(server.user, "bob");
+    assert_int_equal(server.database, 4);
+    assert_false(server.sentinel);
+    assert_int_equal(gri_redis_sentinels_parse("redis+sentinel://a/m", &sentinels, &server, &error), GRI_OK);
+    assert_int_equal(server.database, 0);
+}
+
+static void sentinels_that_are_wrong_are_refused(void **state) {
+    (void)state;
+    static const char *const urls[] = {
+        "redis+sentinel://",         "redis+sentinel://a",       "redis+sentinel://a/",    "redis+sentinel://a,/m",
+        "redis+sentinel://,a/m",     "redis+sentinel://a:0/m",   "redis+sentinel://a/m/x", "redis+sentinel://a/m/1/2",
+        "redis+sentinel://a/m?db=1", "redis+sentinel://u@a/m",   "redis+sentinel://a/%00", "redis+sentinel://a b:x/m",
+        "redis+sentinel://a?x/m",    "redis+sentinel://[::1/m",  "redis+sentinel://1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g,h/m",
+    };
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct gri_redis_sentinels sentinels;
+        struct gri_redis_address server;
+        struct gri_error error = {0};
+        if (gri_redis_sentinels_parse(urls[i], &sentinels, &server, &error) != GRI_FATAL) fail_msg("taken: %s", urls[i]);
+        assert_int_equal(error.reason, GRI_R_config);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_port_and_database_are_found), cmocka_unit_test(user_and_password_are_decoded_and_never_shown),
         cmocka_unit_test(a_socket_path_is_taken_whole),     cmocka_unit_test(what_is_wrong_is_refused_without_naming_a_password),
-        cmocka_unit_test(tls_is_refused_with_a_way_out),
+        cmocka_unit_test(tls_is_refused_with_a_way_out),    cmocka_unit_test(sentinels_share_user_and_password_and_name_a_master),
+        cmocka_unit_test(sentinels_that_are_wrong_are_refused),
     };
     return cmocka_run_group_tests_name("redis_address", tests, NULL, NULL);
 }

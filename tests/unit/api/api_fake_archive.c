@@ -22,14 +22,14 @@ static enum gri_status prepare(struct gri_archive *archive, struct gri_error *er
     return fails(self_of(archive), error);
 }
 
-static enum gri_status put_definition(struct gri_archive *archive, enum gri_definition_kind kind, const char *id, struct gri_slice body,
-                                      struct gri_error *error) {
+static enum gri_status put_definition(struct gri_archive *archive, enum gri_definition_kind kind, const char *id,
+                                      struct gri_slice body, struct gri_error *error) {
     (void)kind, (void)id, (void)body;
     return fails(self_of(archive), error);
 }
 
-static enum gri_status definition(struct gri_archive *archive, enum gri_definition_kind kind, const char *id, struct gri_bytes *body,
-                                  struct gri_error *error) {
+static enum gri_status definition(struct gri_archive *archive, enum gri_definition_kind kind, const char *id,
+                                  struct gri_bytes *body, struct gri_error *error) {
     struct fake_archive *self = self_of(archive);
     if (fails(self, error) != GRI_OK) return error->status;
     if (kind != GRI_DEF_RULES || strcmp(id, self->rules_id) != 0) return gri_fail(error, GRI_R_not_found, "no definition %s", id);
@@ -70,8 +70,8 @@ static enum gri_status push_chunk(struct gri_archive_push *push, const struct gr
     return gri_bytes_append(&catalog->texts[i], chunk->text.data, chunk->text.len, error);
 }
 
-static enum gri_status push_commit(struct gri_archive_push *push, const struct gri_push_totals *totals, char id[GRI_CATALOG_ID_MAX],
-                                   bool *existed, struct gri_error *error) {
+static enum gri_status push_commit(struct gri_archive_push *push, const struct gri_push_totals *totals,
+                                   char id[GRI_CATALOG_ID_MAX], bool *existed, struct gri_error *error) {
     struct fake_archive *self = push->archive;
     struct fake_catalog *catalog = &push->catalog;
     self->open_pushes--;
@@ -174,8 +174,8 @@ static enum gri_status chunk_of_line(struct gri_archive *archive, const char *id
     return gri_fail(error, GRI_R_not_found, "no line %lld", (long long)line);
 }
 
-static enum gri_status list_errors(struct gri_archive *archive, const char *id, const struct gri_filter *filter, struct gri_json **out,
-                                   struct gri_error *error) {
+static enum gri_status list_errors(struct gri_archive *archive, const char *id, const struct gri_filter *filter,
+                                   struct gri_json **out, struct gri_error *error) {
     struct fake_archive *self = self_of(archive);
     if (fails(self, error) != GRI_OK) return error->status;
     struct gri_json *list = gri_json_array();
@@ -225,7 +225,8 @@ static enum gri_status url_records(struct gri_archive *archive, const char *url,
     return GRI_OK;
 }
 
-static enum gri_status images_by_hash(struct gri_archive *archive, const char *sha256, struct gri_json **out, struct gri_error *error) {
+static enum gri_status images_by_hash(struct gri_archive *archive, const char *sha256, struct gri_json **out,
+                                      struct gri_error *error) {
     static const char *const names[] = {"source", "output", "base64"};
     struct fake_archive *self = self_of(archive);
     if (fails(self, error) != GRI_OK) return error->status;
@@ -251,8 +252,8 @@ static enum gri_status image(struct gri_archive *archive, const char *id, struct
     return gri_fail(error, GRI_R_not_found, "no image %s", id);
 }
 
-static enum gri_status page_of(struct gri_archive *archive, const struct gri_filter *filter, const char *name, struct gri_json **out,
-                               struct gri_error *error) {
+static enum gri_status page_of(struct gri_archive *archive, const struct gri_filter *filter, const char *name,
+                               struct gri_json **out, struct gri_error *error) {
     struct fake_archive *self = self_of(archive);
     self->last_filter = *filter;
     if (fails(self, error) != GRI_OK) return error->status;
@@ -267,8 +268,8 @@ static enum gri_status images(struct gri_archive *archive, const struct gri_filt
     return page_of(archive, filter, "images", out, error);
 }
 
-static enum gri_status events(struct gri_archive *archive, const char *key, const struct gri_filter *filter, struct gri_json **out,
-                              struct gri_error *error) {
+static enum gri_status events(struct gri_archive *archive, const char *key, const struct gri_filter *filter,
+                              struct gri_json **out, struct gri_error *error) {
     enum gri_status status = page_of(archive, filter, "events", out, error);
     if (status != GRI_OK || !key) return status;
     struct gri_json *list = gri_json_array(), *event = gri_json_object();

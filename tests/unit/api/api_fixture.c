@@ -41,7 +41,10 @@ static void add_tokens(struct fixture *f) {
     static const struct {
         const char *name;
         unsigned scopes;
-    } rows[] = {{"reader", GRI_SCOPE_READ}, {"pusher", GRI_SCOPE_PUSH}, {"admin", GRI_SCOPE_ADMIN}, {"both", GRI_SCOPE_READ | GRI_SCOPE_PUSH}};
+    } rows[] = {{"reader", GRI_SCOPE_READ},
+                {"pusher", GRI_SCOPE_PUSH},
+                {"admin", GRI_SCOPE_ADMIN},
+                {"both", GRI_SCOPE_READ | GRI_SCOPE_PUSH}};
     for (size_t i = 0; i < 4; i++) {
         char text[40];
         gri_format(text, sizeof text, "%s-token", rows[i].name);

@@ -299,6 +299,11 @@ static void check(struct gri_ledger *port, struct gri_ledger_check *request) {
     }
 }
 
+static void reap(struct gri_ledger *port, struct gri_ledger_reap *request) {
+    request->reaped = 0;
+    (void)answer(self(port), &request->op, "reap");
+}
+
 static void gauges(struct gri_ledger *port, struct gri_ledger_gauges *request) {
     (void)answer(self(port), &request->op, "gauges");
 }
@@ -326,7 +331,8 @@ void fake_ledger_init(struct fake_ledger *ledger, struct fake_loop *loop, struct
                                               .check = check,
                                               .finish = finish,
                                               .events = events,
-                                              .gauges = gauges};
+                                              .gauges = gauges,
+                                              .reap = reap};
     *ledger = (struct fake_ledger){.base.ops = &ops, .loop = loop, .trace = trace};
     ledger->rules = "{\"allow_ports\":[],\"rules\":[]}";
     ledger->urls = gri_calloc(FAKE_URLS, sizeof *ledger->urls);

@@ -301,6 +301,9 @@ static void store_lookup(struct gri_store *store, struct gri_store_lookup *reque
         if (image == NULL) continue;
         item->found = true;
         item->removed = image->removed;
+        item->heal = image->heal;
+        item->heal_inserted_at_ms = 777;
+        gri_copy(item->heal_job, sizeof item->heal_job, image->job);
         item->own = strcmp(image->job, item->job) == 0;
         gri_copy(item->found_id, sizeof item->found_id, image->id);
     }
@@ -351,7 +354,14 @@ static void store_insert(struct gri_store *store, struct gri_store_insert *reque
     ok(world, &request->op);
 }
 
-static const struct gri_store_ops store_ops = {store_lookup, store_insert};
+static void store_heal(struct gri_store *store, struct gri_store_heal *request) {
+    struct world *world = STORE(store);
+    trace(world, "heal", request->count);
+    if (request->count > 0) world->last_image = *request->images[0];
+    ok(world, &request->op);
+}
+
+static const struct gri_store_ops store_ops = {store_lookup, store_insert, store_heal};
 
 /* --- fetcher -------------------------------------------------------------------------------------------------------------- */
 

@@ -302,7 +302,8 @@ size_t world_put(struct world *world, const char *url) {
     gri_format(entry->key, sizeof entry->key, "%s:gray", sum);
     gri_format(entry->id, sizeof entry->id, "1-%zu", index);
     gri_copy(entry->pipeline, sizeof entry->pipeline, PIPELINE);
-    entry->run = entry->deliveries = 1;
+    entry->run = 1;
+    entry->deliveries = world->deliveries > 0 ? world->deliveries : 1;
     gri_copy(record->key, sizeof record->key, entry->key);
     record->record = (struct gri_url_record){.state = GRI_URL_QUEUED, .run = 1};
     gri_copy(record->record.pipeline, sizeof record->record.pipeline, PIPELINE);

@@ -22,6 +22,7 @@ struct fake_record {
 struct fake_image {
     char id[GRI_IMAGE_ID_MAX], job[GRI_KEY_MAX];
     bool removed;
+    bool heal; /* its picture is damaged */
 };
 
 struct fake_entry {
@@ -53,6 +54,7 @@ struct world {
 
     struct fake_entry entries[FAKE_MAX];
     size_t entry_count;
+    int64_t deliveries; /* of entries put from now on; 0: 1 */
     struct gri_stream_read *read; /* the blocked one */
     struct gri_timer *read_timer;
     int64_t gate_blocked_ms; /* what the gate answers of every host */

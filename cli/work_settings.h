@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of the configuration fetching and transforming need, as one JSON text: the worker builds its own fetcher and codec from
+ * it, and hands it to the processes that run a suspicious URL, which read no configuration and see no password. */
+#ifndef GRI_WORK_SETTINGS_H
+#define GRI_WORK_SETTINGS_H
+
+#include <grisaille/fetcher.h>
+#include <grisaille/isolator.h>
+#include <grisaille/json.h>
+#include <grisaille/log.h>
+#include <grisaille/metrics.h>
+
+#include "config.h"
+#include "picture_codec.h"
+
+/* {"fetch":{…},"image":{…},"plugins_dir":"…"}; owned. */
+struct gri_json *gri_work_settings(const struct gri_config *config);
+/* `loop`, `log` and `metrics` (may be NULL) are borrowed for the fetcher's life. */
+enum gri_status gri_work_fetcher(const struct gri_json *settings, struct gri_loop *loop, struct gri_log *log,
+                                 struct gri_metrics *metrics, struct gri_fetcher **out, struct gri_error *error) GRI_MUST_CHECK;
+/* gri_vips_start was called. Owned: gri_picture_codec_destroy. */
+struct gri_codec *gri_work_codec(const struct gri_json *settings, const struct gri_transforms *transforms);
+/* Runs URLs in processes of their own with these settings. Owned: gri_uv_isolator_destroy. */
+enum gri_status gri_work_isolator(const struct gri_config *config, struct gri_loop *loop, struct gri_log *log,
+                                  struct gri_isolator **out, struct gri_error *error) GRI_MUST_CHECK;
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model of the image store, with its two unique indexes. */
+#include "sim_mongo.h"
+
+#include <string.h>
+
+struct sim_image *sim_find_image(struct sim_mongo *mongo, const char *id) {
+    sim_short_key wanted = sim_shorten(id);
+    for (size_t i = 0; i < mongo->image_count; i++)
+        if (mongo->image_ids[i] == wanted && strcmp(mongo->images[i].id, id) == 0) return &mongo->images[i];
+    return NULL;
+}
+
+struct sim_image *sim_find_image_of(struct sim_mongo *mongo, const char *job, const char *pipeline) {
+    sim_short_key wanted = sim_shorten(job);
+    for (size_t i = 0; i < mongo->image_count; i++)
+        if (mongo->image_jobs[i] == wanted && strcmp(mongo->images[i].job, job) == 0 &&
+            strcmp(mongo->images[i].pipeline, pipeline) == 0)
+            return &mongo->images[i];
+    return NULL;
+}
+
+static int64_t do_lookup(struct sim_process *process, struct gri_op *op, bool part) {
+    struct gri_store_lookup *lookup = gri_container_of(op, struct gri_store_lookup, op);
+    struct sim_mongo *mongo = process->world->mongo;
+    (void)part;
+    for (size_t i = 0; i < lookup->count; i++) {
+        struct gri_image_lookup *item = &lookup->items[i];
+        const struct sim_image *image =
+            item->id[0] ? sim_find_image(mongo, item->id) : sim_find_image_of(mongo, item->job, item->pipeline);
+        item->found = image != NULL;
+        item->removed = false;
+        item->own = image && strcmp(image->job, item->job) == 0;
+        if (image) (void)gri_copy(item->found_id, sizeof item->found_id, image->id);
+    }
+    return 0;
+}
+
+static int64_t do_insert(struct sim_process *process, struct gri_op *op, bool part) {
+    struct gri_store_insert *insert = gri_container_of(op, struct gri_store_insert, op);
+    struct sim_mongo *mongo = process->world->mongo;
+    for (size_t i = 0; i < insert->count; i++) {
+        struct gri_image_insert *item = &insert->items[i];
+        const struct sim_image *same = sim_find_image(mongo, item->image->id);
+        const struct sim_image *of_job = sim_find_image_of(mongo, item->image->job, item->image->pipeline);
+        if (!same && !of_job && !sim_done_of_part(process, part)) continue;
+        item->result = same ? GRI_SAME_CONTENT : of_job ? GRI_SAME_JOB : GRI_INSERTED;
+        item->own = same && strcmp(same->job, item->image->job) == 0;
+        (void)gri_copy(item->found_id, sizeof item->found_id, !same && of_job ? of_job->id : item->image->id);
+        if (same || of_job) continue;
+        GRI_ASSERT(mongo->image_count < SIM_ROWS_MAX);
+        mongo->image_ids[mongo->image_count] = sim_shorten(item->image->id);
+        mongo->image_jobs[mongo->image_count] = sim_shorten(item->image->job);
+        struct sim_image *image = &mongo->images[mongo->image_count++];
+        (void)gri_copy(image->id, sizeof image->id, item->image->id);
+        (void)gri_copy(image->job, sizeof image->job, item->image->job);
+        (void)gri_copy(image->pipeline, sizeof image->pipeline, item->image->pipeline);
+    }
+    return 0;
+}
+
+static void submit_lookup(struct gri_store *store, struct gri_store_lookup *request) {
+    sim_submit(gri_container_of(store, struct sim_process, store), SIM_MONGO, &request->op, do_lookup);
+}
+
+static void submit_insert(struct gri_store *store, struct gri_store_insert *request) {
+    sim_submit(gri_container_of(store, struct sim_process, store), SIM_MONGO, &request->op, do_insert);
+}
+
+void sim_store_ops(struct sim_process *process) {
+    static const struct gri_store_ops ops = {.lookup = submit_lookup, .insert = submit_insert};
+    process->store.ops = &ops;
+}
