@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup build build-asan test unit sim integration demo up fmt lint install clean
+.PHONY: docs help setup build build-asan test unit sim integration faults soak model mutants demo up fmt lint install clean
 
 help: ## show this
 	@echo "Grisaille: catalogs of image URLs in, verified gray images out."; echo
@@ -27,10 +27,11 @@ build: ## release build: leaves build/grisaille
 build-asan: ## build with address and undefined-behaviour sanitizers: leaves build-asan/grisaille
 	@tools/setup build
 	@[ -f build-asan/build.ninja ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Ddebug=true -Dcrash_points=true >build-setup.log 2>&1 || { cat build-setup.log; exit 1; }
+	@grep -q GRI_CRASH_POINTS build-asan/build.ninja || meson setup --reconfigure build-asan -Dcrash_points=true >build-setup.log 2>&1 || { cat build-setup.log; exit 1; }
 	@rm -f build-setup.log
 	@ninja -C build-asan
 
-test: ## build with sanitizers and run every test: rules, unit, simulation, integration (real Redis and MongoDB)
+test: ## build with sanitizers and run every test: rules, unit, simulation, integration (real Redis and MongoDB), the quick half of the faults
 	@tools/setup build run test
 	@tools/run-tests all $(T)
 
@@ -38,13 +39,30 @@ unit: ## only the unit tests
 	@tools/setup build run test
 	@tools/run-tests unit $(T)
 
-sim: ## only the seeded simulation; SEEDS=N histories, SEED=K replays one
+sim: ## only the seeded simulation; SEEDS=N histories (over 5,000: on the release build), SEED=K replays one
 	@tools/setup build
 	@tools/run-tests sim $(T)
+
+model: ## check the delivery protocol's model exhaustively (Spin), and that each of its rules is needed; Q=quick: without the largest
+	@tools/setup model
+	@tools/check-model $(Q)
+
+mutants: ## plant bugs one by one, each must be caught; T=words
+	@tools/setup build run test
+	@tools/mutants $(T)
 
 integration: ## only the integration tests
 	@tools/setup build run test
 	@tools/run-tests integration $(T)
+
+soak: ## everything at once under random faults for MINUTES=20; SEED=K chooses them; figures: build-asan/soak.json
+	@tools/setup build run test
+	@$(MAKE) -s build-asan
+	@tools/soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED)) --report build-asan/soak.json
+
+faults: ## every fault, one row each with its verdict; SHORT=1: those that `make test` leaves out and that take no minute
+	@tools/setup build run test
+	@tools/run-tests faults $(T)
 
 demo: build ## a thousand-line catalog through real Redis, MongoDB and two workers; prints the receipt; stops everything
 	@tools/setup run

@@ -10,7 +10,7 @@
 enum { GRI_GRAY_COMPONENTS_MAX = 3, GRI_GRAY_TABLES = 4, GRI_GRAY_COEFFICIENTS = 64, GRI_GRAY_SCAN_PARTS_MAX = 4 };
 
 struct gri_gray_component {
-    uint8_t id, across, down, quant; /* sampling factors and quantisation table, as in the frame header */
+    uint8_t id, across, down, quant;      /* sampling factors and quantisation table, as in the frame header */
     int8_t planes[GRI_GRAY_COEFFICIENTS]; /* lowest bit plane seen of each coefficient, −1: none */
 };
 
@@ -34,6 +34,7 @@ struct gri_gray_file {
     struct gri_jpeg_info *info;
     struct gri_error *error;
     int64_t deadline_ms;
+    bool progressive_only;
     bool unusual; /* a failure that is none: of a kind that is not done here */
 
     /* What is in force. */
@@ -57,8 +58,8 @@ struct gri_gray_file {
 
     /* The output. */
     struct gri_bytes *out;
-    size_t start; /* its length when we began */
-    bool headed;  /* frame header written */
+    size_t start;                                   /* its length when we began */
+    bool headed;                                    /* frame header written */
     struct gri_huffman_spec written_dc, written_ac; /* count 0: none yet */
 };
 

@@ -55,7 +55,6 @@ bool gri_huffman_build(struct gri_huffman *table, const struct gri_huffman_spec 
 uint32_t gri_huffman_find(const struct gri_huffman *table, uint64_t window) {
     uint32_t prefix = (uint32_t)(window >> 48);
     for (unsigned length = 1; length <= 16; length++)
-        if (prefix < table->limits[length])
-            return table->entries[(int32_t)(prefix >> (16 - length)) + table->offsets[length]];
+        if (prefix < table->limits[length]) return table->entries[(int32_t)(prefix >> (16 - length)) + table->offsets[length]];
     return 0;
 }

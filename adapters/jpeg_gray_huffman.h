@@ -33,8 +33,8 @@ enum { GRI_ENTRY_DROP = 31, GRI_ENTRY_VALUE = 32, GRI_ENTRY_RUN = 64, GRI_HUFFMA
 
 struct gri_huffman {
     uint32_t lookup[1 << GRI_HUFFMAN_LOOKUP];
-    uint32_t limits[17];  /* first 16-bit prefix past the codes of that length */
-    int32_t offsets[17];  /* index of a code's entry, less the code */
+    uint32_t limits[17]; /* first 16-bit prefix past the codes of that length */
+    int32_t offsets[17]; /* index of a code's entry, less the code */
     uint32_t entries[256];
 };
 

@@ -53,17 +53,17 @@ struct gri_gray_loops {
 const struct gri_gray_loops *gri_gray_loops(bool portable);
 
 /* jpeg_gray_band.c, jpeg_gray_interleaved.c: the forms that jpeg_gray_loops.c chooses from. */
-#define GRI_GRAY_FORMS(form)                                                                                                   \
-    const char *gri_gray_band_first_##form(const struct gri_gray_band *band, struct gri_slice data);                          \
-    const char *gri_gray_band_refine_##form(const struct gri_gray_band *band, struct gri_slice data);                         \
-    const char *gri_gray_dc_first_##form(const struct gri_gray_layout *layout, struct gri_slice data, int16_t *dc);           \
-    const char *gri_gray_sequential_##form(const struct gri_gray_layout *layout, struct gri_slice data,                       \
+#define GRI_GRAY_FORMS(form)                                                                                        \
+    const char *gri_gray_band_first_##form(const struct gri_gray_band *band, struct gri_slice data);                \
+    const char *gri_gray_band_refine_##form(const struct gri_gray_band *band, struct gri_slice data);               \
+    const char *gri_gray_dc_first_##form(const struct gri_gray_layout *layout, struct gri_slice data, int16_t *dc); \
+    const char *gri_gray_sequential_##form(const struct gri_gray_layout *layout, struct gri_slice data,             \
                                            struct gri_gray_block *blocks);
 
 GRI_GRAY_FORMS(portable)
 #ifdef __x86_64__
 GRI_GRAY_FORMS(bmi2)
-#define GRI_TARGET_BMI2 __attribute__((target("bmi,bmi2,popcnt,lzcnt,movbe")))
+#define GRI_TARGET_BMI2 __attribute__((target("bmi,bmi2,popcnt")))
 #endif
 
 #endif

@@ -13,6 +13,9 @@ static enum gri_status read_parts(struct gri_gray_file *file, struct gri_slice b
         if (index == file->count) return gri_gray_corrupt(file, "a scan of no component");
         for (int before = 0; before < i; before++)
             if (scan->parts[before].component == index) return gri_gray_corrupt(file, "a component twice in a scan");
+        unsigned quant = file->components[index].quant;
+        if (quant >= GRI_GRAY_TABLES || !file->quant_known[quant])
+            return gri_gray_corrupt(file, "a quantisation table is missing");
         uint8_t tables = body.data[2 + 2 * i];
         if (tables >> 4 >= GRI_GRAY_TABLES || (tables & 15) >= GRI_GRAY_TABLES)
             return gri_gray_corrupt(file, "a scan with no such Huffman table");

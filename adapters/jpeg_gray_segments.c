@@ -29,8 +29,7 @@ static enum gri_status read_huffman(struct gri_gray_file *file, struct gri_slice
         unsigned count = 0;
         for (int i = 1; i <= 16; i++)
             count += body.data[i];
-        if (count == 0 || count > 256 || body.len < 17 + (size_t)count)
-            return gri_gray_corrupt(file, "a malformed Huffman table");
+        if (count > 256 || body.len < 17 + (size_t)count) return gri_gray_corrupt(file, "a malformed Huffman table");
         struct gri_huffman_spec *spec = class ? &file->ac[number] : &file->dc[number];
         memset(spec, 0, sizeof *spec);
         memcpy(spec->lengths, body.data + 1, sizeof spec->lengths);
@@ -68,6 +67,7 @@ static enum gri_status read_frame(struct gri_gray_file *file, int marker, struct
     bool known = marker >= GRI_JPEG_SOF0 && marker <= GRI_JPEG_SOF2 && body.data[0] == 8;
     if (!known || (body.data[5] != 1 && body.data[5] != 3) || width > SIDE_MAX || height > SIDE_MAX)
         return gri_gray_unusual(file);
+    if (file->progressive_only && marker != GRI_JPEG_SOF2) return gri_gray_unusual(file);
     file->frame = (uint8_t)marker;
     file->count = body.data[5];
     for (int i = 0; i < file->count; i++)

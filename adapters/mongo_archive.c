@@ -84,4 +84,5 @@ const struct gri_archive_ops gri_mongo_archive_ops = {
     .images = gri_mongo_list_images,
     .events = gri_mongo_list_events,
     .totals = gri_mongo_get_totals,
+    .scrub = &gri_mongo_scrub_ops,
 };

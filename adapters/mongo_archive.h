@@ -38,6 +38,9 @@ int64_t gri_mongo_limit(const struct gri_filter *filter);
 
 /* --- operations ------------------------------------------------------------------------------------------------------ */
 
+/* mongo_scrub.c */
+extern const struct gri_scrub_ops gri_mongo_scrub_ops;
+
 /* mongo_archive_push.c */
 enum gri_status gri_mongo_push_begin(struct gri_archive *archive, const struct gri_push_meta *meta,
                                      struct gri_archive_push **push, struct gri_error *error);

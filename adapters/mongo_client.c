@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_TIMEOUT_MS = 10000, SOCKET_SLACK_MS = 5000, CONNECT_TIMEOUT_MS = 5000 };
+enum { DEFAULT_TIMEOUT_MS = 10000, SOCKET_SLACK_MS = 5000, CONNECT_TIMEOUT_MS = 5000, HEARTBEAT_MS = 2000 };
 
 /* One request under way. */
 struct request {
@@ -25,6 +25,9 @@ static enum gri_status set_options(mongoc_uri_t *uri, int64_t timeout_ms, struct
               mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout + SOCKET_SLACK_MS) &&
               mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS,
                                              timeout < CONNECT_TIMEOUT_MS ? timeout : CONNECT_TIMEOUT_MS);
+    /* A server that was given up after an error is only asked again with the next of these. */
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_HEARTBEATFREQUENCYMS))
+        ok = ok && mongoc_uri_set_option_as_int32(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, HEARTBEAT_MS);
     if (!ok) return gri_fail(error, GRI_R_config, "mongo.uri: an option was refused by the driver");
     mongoc_write_concern_t *write = mongoc_write_concern_new();
     mongoc_write_concern_set_wmajority(write, timeout);

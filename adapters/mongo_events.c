@@ -4,27 +4,25 @@
 #include "mongo_schema.h"
 
 #include <string.h>
-#include <time.h>
 
 enum { GAUGE_LIMIT = 100000 };
 
-static int64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+/* Adds the event under a new _id. An upsert, and not an insert, for the sake of `time`: it is the server's clock then, so that
+ * a machine whose own clock is wrong does not write events that are shown at another hour, or expire at once. */
+static void add_event(struct gri_mongo_bulk *bulk, bson_t *fields) {
+    bson_oid_t id;
+    bson_oid_init(&id, NULL);
+    bson_t *change = BCON_NEW("$set", BCON_DOCUMENT(fields), "$currentDate", "{", "time", BCON_BOOL(true), "}");
+    gri_mongo_bulk_update(bulk, BCON_NEW("_id", BCON_OID(&id)), change, true);
+    bson_destroy(fields);
 }
 
 static void append_set(bson_t *document, const char *key, const char *text) {
     if (text && text[0]) gri_mongo_append_text(document, key, text);
 }
 
-/* `time` is this machine's: it is written down, shown and expired by, and nothing rests on it. */
-static bson_t *event_document(const struct gri_event *event, int64_t now_ms) {
+static bson_t *event_fields(const struct gri_event *event) {
     bson_t *document = bson_new();
-    bson_oid_t id;
-    bson_oid_init(&id, NULL);
-    BSON_APPEND_OID(document, "_id", &id);
-    BSON_APPEND_DATE_TIME(document, "time", now_ms);
     BSON_APPEND_UTF8(document, "level", gri_level_name(event->level));
     append_set(document, "event", event->event);
     append_set(document, "catalog", event->catalog);
@@ -42,11 +40,10 @@ static bson_t *event_document(const struct gri_event *event, int64_t now_ms) {
 enum gri_status gri_mongo_write_events(const struct gri_mongo_session *session, const struct gri_event *events, size_t count,
                                        struct gri_error *error) {
     struct gri_mongo_bulk bulk;
-    int64_t now_ms = wall_ms();
     if (count == 0) return GRI_OK;
     gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_EVENTS, true, "events");
     for (size_t i = 0; i < count; i++)
-        gri_mongo_bulk_insert(&bulk, event_document(&events[i], now_ms));
+        add_event(&bulk, event_fields(&events[i]));
     enum gri_status status = gri_mongo_bulk_execute(&bulk, error);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, error);
     gri_mongo_bulk_clear(&bulk);

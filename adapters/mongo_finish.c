@@ -34,10 +34,11 @@ enum gri_status gri_mongo_work_check(struct gri_mongo_session *session, struct g
     if (request->count == 0) return GRI_OK;
     bson_t *filter = bson_new();
     gri_mongo_append_texts(filter, "_id", request->keys[0], sizeof request->keys[0], request->count);
-    bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$project", "{", "state", BCON_INT32(1),
-                                "run", BCON_INT32(1), "attempts", BCON_INT32(1), "pipeline", BCON_INT32(1), "first.catalog",
-                                BCON_INT32(1), "error.reason", BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]", "}", "age_ms",
-                                "{", "$subtract", "[", "$$NOW", "$created_at", "]", "}", "}", "}");
+    bson_t *pipeline =
+        BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$project", "{", "state", BCON_INT32(1), "run",
+                 BCON_INT32(1), "attempts", BCON_INT32(1), "pipeline", BCON_INT32(1), "first.catalog", BCON_INT32(1),
+                 "error.reason", BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]", "}", "age_ms",
+                 "{", "$subtract", "[", "$$NOW", "$created_at", "]", "}", "}", "}");
     bson_destroy(filter);
     return gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, NULL, take_record, request, &op->error);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store port: looks images up by covered indexes, inserts them in bulk, and tells one duplicate from the other. */
+#include "mongo_image_document.h"
 #include "mongo_schema.h"
 
 #include <grisaille/crash_point.h>
@@ -49,7 +50,7 @@ static bool found_by_job(const bson_t *document, void *arg) {
 
 /* {sums.source: {$in: […]}, _id: {$in: […]}}: an _id begins with its source sum, and the index on that sum holds all that
  * is asked, so that no picture is read. */
-static bson_t *id_filter(const struct lookup *lookup, size_t *count) {
+static bson_t *id_filter(const struct lookup *lookup, size_t *count, bool covered) {
     bson_t *filter = bson_new();
     bson_t ids = BSON_INITIALIZER, sums = BSON_INITIALIZER;
     *count = 0;
@@ -62,7 +63,8 @@ static bson_t *id_filter(const struct lookup *lookup, size_t *count) {
         BSON_APPEND_UTF8(&ids, position, id);
         bson_append_utf8(&sums, position, -1, id, (int)strcspn(id, ":"));
     }
-    BCON_APPEND(filter, "sums.source", "{", "$in", BCON_ARRAY(&sums), "}", "_id", "{", "$in", BCON_ARRAY(&ids), "}");
+    if (covered) BCON_APPEND(filter, "sums.source", "{", "$in", BCON_ARRAY(&sums), "}");
+    BCON_APPEND(filter, "_id", "{", "$in", BCON_ARRAY(&ids), "}");
     bson_destroy(&ids);
     bson_destroy(&sums);
     return filter;
@@ -70,13 +72,26 @@ static bson_t *id_filter(const struct lookup *lookup, size_t *count) {
 
 static enum gri_status lookup_ids(const struct gri_mongo_session *session, struct lookup *lookup, struct gri_error *error) {
     size_t count;
-    bson_t *filter = id_filter(lookup, &count);
+    bson_t *filter = id_filter(lookup, &count, true);
     if (count == 0) {
         bson_destroy(filter);
         return GRI_OK;
     }
     bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "job", BCON_INT32(1), "removed", BCON_INT32(1), "}", "hint",
                             GRI_INDEX_IMAGES_SOURCE);
+    enum gri_status status = gri_mongo_find(session, GRI_MONGO_IMAGES, filter, opts, found_by_id, lookup, error);
+    return status == GRI_OK ? gri_mongo_look_for_marks(session, lookup->items, lookup->count, error) : status;
+}
+
+/* For duplicates: a damaged sums.source hides a document from the covered index, and nobody may wait for it for ever. */
+static enum gri_status lookup_hidden(const struct gri_mongo_session *session, struct lookup *lookup, struct gri_error *error) {
+    size_t count;
+    bson_t *filter = id_filter(lookup, &count, false);
+    if (count == 0) {
+        bson_destroy(filter);
+        return GRI_OK;
+    }
+    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "job", BCON_INT32(1), "removed", BCON_INT32(1), "}");
     return gri_mongo_find(session, GRI_MONGO_IMAGES, filter, opts, found_by_id, lookup, error);
 }
 
@@ -106,7 +121,7 @@ static enum gri_status look_up(const struct gri_mongo_session *session, struct g
                                struct gri_error *error) {
     struct lookup lookup = {.items = items, .count = count};
     for (size_t i = 0; i < count; i++) {
-        items[i].found = items[i].removed = items[i].own = false;
+        items[i].found = items[i].removed = items[i].own = items[i].heal = false;
         items[i].found_id[0] = '\0';
     }
     enum gri_status status = lookup_ids(session, &lookup, error);
@@ -119,58 +134,6 @@ static enum gri_status work_lookup(struct gri_mongo_session *session, struct gri
 }
 
 /* --- inserts --------------------------------------------------------------------------------------------------------- */
-
-/* The very bytes, as text or as binary: sums.document is computed over them. */
-static void append_exact(bson_t *document, const char *key, const char *text) {
-    gri_mongo_append_any(document, key, gri_slice_of(text));
-}
-
-static void append_source(bson_t *document, const struct gri_source *source) {
-    bson_t inner;
-    BSON_APPEND_DOCUMENT_BEGIN(document, "source", &inner);
-    append_exact(&inner, "url", source->url ? source->url : "");
-    append_exact(&inner, "final_url", source->final_url ? source->final_url : "");
-    append_exact(&inner, "host", source->host);
-    append_exact(&inner, "content_type", source->content_type);
-    BSON_APPEND_INT32(&inner, "width", source->width);
-    BSON_APPEND_INT32(&inner, "height", source->height);
-    BSON_APPEND_INT64(&inner, "bytes", source->bytes);
-    append_exact(&inner, "etag", source->etag);
-    append_exact(&inner, "last_modified", source->last_modified);
-    append_exact(&inner, "provider_id", source->provider_id);
-    bson_append_document_end(document, &inner);
-}
-
-static void append_sums(bson_t *document, const struct gri_sums *sums) {
-    bson_t inner;
-    BSON_APPEND_DOCUMENT_BEGIN(document, "sums", &inner);
-    BSON_APPEND_UTF8(&inner, "source", sums->source);
-    BSON_APPEND_UTF8(&inner, "output", sums->output);
-    BSON_APPEND_UTF8(&inner, "base64", sums->base64);
-    BSON_APPEND_UTF8(&inner, "document", sums->document);
-    bson_append_document_end(document, &inner);
-}
-
-static bson_t *image_document(const struct gri_image *image) {
-    bson_t *document = bson_sized_new(image->data.len + 4096);
-    BSON_APPEND_UTF8(document, "_id", image->id);
-    BSON_APPEND_UTF8(document, "job", image->job);
-    BSON_APPEND_UTF8(document, "pipeline", image->pipeline);
-    BSON_APPEND_UTF8(document, "output", image->output);
-    BSON_APPEND_UTF8(document, "content_type", image->content_type);
-    BSON_APPEND_INT32(document, "width", image->width);
-    BSON_APPEND_INT32(document, "height", image->height);
-    BSON_APPEND_INT64(document, "bytes", image->bytes);
-    append_source(document, &image->source);
-    append_sums(document, &image->sums);
-    append_exact(document, "made_by", image->made_by);
-    append_exact(document, "note", image->note);
-    BSON_APPEND_DATE_TIME(document, "fetched_at", image->fetched_at_ms);
-    BSON_APPEND_DATE_TIME(document, "inserted_at", image->inserted_at_ms);
-    /* Last, so that a reader of the rest need not step over it. */
-    bson_append_utf8(document, "data", -1, gri_bytes_text(&image->data), (int)image->data.len);
-    return document;
-}
 
 /* One insert under way. */
 struct insertion {
@@ -215,7 +178,7 @@ static enum gri_status insert_all(const struct gri_mongo_session *session, struc
         item->result = GRI_INSERTED;
         (void)gri_copy(item->found_id, sizeof item->found_id, item->image->id);
         insertion->sent[bulk.count] = i;
-        bson_t *document = image_document(item->image);
+        bson_t *document = gri_mongo_image_document(item->image);
         GRI_ASSERT(document->len <= DOCUMENT_MAX); /* 15 MiB of text, and fields that are all bounded */
         gri_mongo_bulk_insert(&bulk, document);
     }
@@ -280,7 +243,9 @@ static enum gri_status read_back(const struct gri_mongo_session *session, struct
         for (size_t i = 0; i < request->count; i++) {
             if (request->items[i].result == GRI_SAME_JOB) request->items[i].result = GRI_SAME_CONTENT;
         }
+        struct lookup hidden = {.items = lookups, .count = count};
         status = look_up(session, lookups, count, &request->op.error);
+        if (status == GRI_OK) status = lookup_hidden(session, &hidden, &request->op.error);
     }
     free(lookups);
     GRI_CRASH_POINT(duplicate_known);
@@ -310,4 +275,8 @@ static void insert(struct gri_store *store, struct gri_store_insert *request) {
     gri_mongo_submit(gri_container_of(store, struct gri_mongo, store), "insert", work_insert, &request->op);
 }
 
-const struct gri_store_ops gri_mongo_store_ops = {.lookup = lookup, .insert = insert};
+static void heal(struct gri_store *store, struct gri_store_heal *request) {
+    gri_mongo_submit(gri_container_of(store, struct gri_mongo, store), "heal", gri_mongo_work_heal, &request->op);
+}
+
+const struct gri_store_ops gri_mongo_store_ops = {.lookup = lookup, .insert = insert, .heal = heal};

@@ -2,9 +2,14 @@
 /* The table of collections and indexes, and how it is made true. */
 #include "mongo_schema.h"
 
+#include "mongo_migrate.h"
+
 #include <string.h>
 
-enum { SCHEMA_VERSION = 1, PREPARE_TRIES = 20, PREPARE_PAUSE_MS = 100, SECONDS_A_DAY = 86400 };
+enum { PREPARE_TRIES = 20, PREPARE_PAUSE_MS = 100, SECONDS_A_DAY = 86400 };
+
+/* The first version: there is nothing yet to bring forward. */
+static const struct gri_mongo_schema SCHEMA = {.version = 1, .migrations = NULL, .count = 0};
 
 struct index {
     enum gri_mongo_collection collection;
@@ -38,6 +43,8 @@ static const struct index INDEXES[] = {
 
     {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_JOB, "{\"job\":1,\"pipeline\":1,\"output\":1}", NULL, true, false},
     {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_SOURCE, "{\"sums.source\":1,\"_id\":1,\"job\":1,\"removed\":1}", NULL, false, false},
+    {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_CORRUPT, "{\"_id\":1,\"corrupt.at\":1}", "{\"corrupt.at\":{\"$exists\":true}}", false,
+     false},
     {GRI_MONGO_IMAGES, "output", "{\"sums.output\":1}", NULL, false, false},
     {GRI_MONGO_IMAGES, "base64", "{\"sums.base64\":1}", NULL, false, false},
     {GRI_MONGO_IMAGES, "inserted", "{\"inserted_at\":1,\"_id\":1}", NULL, false, false},
@@ -51,7 +58,7 @@ static const struct index INDEXES[] = {
 };
 
 static const enum gri_mongo_collection PLAIN[] = {GRI_MONGO_LINE_ERRORS, GRI_MONGO_RULESETS, GRI_MONGO_PIPELINES,
-                                                  GRI_MONGO_QUARANTINE, GRI_MONGO_LEASES};
+                                                  GRI_MONGO_QUARANTINE,  GRI_MONGO_LEASES,   GRI_MONGO_SCRUB};
 
 bson_t *gri_mongo_state_filter(enum gri_url_state state) {
     const char *field = state == GRI_URL_QUEUED ? "queued_at" : state == GRI_URL_WAITING ? "next_at" : "changed_at";
@@ -150,27 +157,10 @@ static enum gri_status check_server(const struct gri_mongo_session *session, str
     return GRI_OK;
 }
 
-/* Before anything is touched: a newer program's database is left alone. */
-static enum gri_status check_version(const struct gri_mongo_session *session, struct gri_error *error) {
-    bson_t *found = NULL;
-    bson_t *change = BCON_NEW("$setOnInsert", "{", "version", BCON_INT32(SCHEMA_VERSION), "}");
-    enum gri_status status = gri_mongo_find_one(session, GRI_MONGO_META, BCON_NEW("_id", "schema"), NULL, &found, error);
-    int64_t version = found ? gri_mongo_number(found, "version", 0) : SCHEMA_VERSION;
-    bson_destroy(found);
-    if (status == GRI_OK && version > SCHEMA_VERSION) {
-        status = gri_fail(error, GRI_R_config, "database %s has schema version %lld, this program knows %d; use a newer program",
-                          session->mongo->database, (long long)version, SCHEMA_VERSION);
-    }
-    if (status != GRI_OK) {
-        bson_destroy(change);
-        return status;
-    }
-    return gri_mongo_update_one(session, GRI_MONGO_META, BCON_NEW("_id", "schema"), change, true, NULL, NULL, error);
-}
-
-static enum gri_status prepare_once(const struct gri_mongo_session *session, struct gri_error *error) {
+static enum gri_status prepare_once(struct gri_mongo_session *session, struct gri_error *error) {
     enum gri_status status = check_server(session, error);
-    if (status == GRI_OK) status = check_version(session, error);
+    /* Before anything is touched: a newer program's database is left alone. */
+    if (status == GRI_OK) status = gri_mongo_migrate(session, &SCHEMA, error);
     if (status == GRI_OK) status = create_plain(session, error);
     for (int which = 0; status == GRI_OK && which < GRI_MONGO_COLLECTION_COUNT; which++) {
         status = create_indexes(session, (enum gri_mongo_collection)which, error);

@@ -16,6 +16,7 @@
 #define GRI_INDEX_CATALOGS_UNFINISHED "unfinished"
 #define GRI_INDEX_IMAGES_JOB "job"
 #define GRI_INDEX_IMAGES_SOURCE "source"
+#define GRI_INDEX_IMAGES_CORRUPT "corrupt"
 
 /* {state: …, <first field of that state's partial index>: any date}: the date alone makes the planner look at the index's
  * other fields before it reads a document. For queued, waiting and dead. */

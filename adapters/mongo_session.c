@@ -17,6 +17,7 @@ const char *gri_mongo_collection_name(enum gri_mongo_collection which) {
         [GRI_MONGO_QUARANTINE] = "quarantine",
         [GRI_MONGO_LEASES] = "leases",
         [GRI_MONGO_META] = "meta",
+        [GRI_MONGO_SCRUB] = "scrub",
     };
     GRI_ASSERT((unsigned)which < GRI_MONGO_COLLECTION_COUNT);
     return NAMES[which];

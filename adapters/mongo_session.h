@@ -22,6 +22,7 @@ enum gri_mongo_collection {
     GRI_MONGO_QUARANTINE,
     GRI_MONGO_LEASES,
     GRI_MONGO_META,
+    GRI_MONGO_SCRUB,
     GRI_MONGO_COLLECTION_COUNT
 };
 

@@ -12,7 +12,7 @@ struct gri_redis_address {
     char user[128];     /* "" for the default user */
     char password[512]; /* "" for none; never logged */
     int database;
-    bool sentinel; /* it answers questions about a master, and is none itself */
+    bool sentinel;                 /* it answers questions about a master, and is none itself */
     char shown[GRI_HOST_MAX + 16]; /* for logs: host:port or the path, no secrets */
 };
 

@@ -208,20 +208,25 @@ static void begin_host(struct gri_redis_request *request, struct gri_redis_comma
     begin(request, command, keys, 1);
 }
 
+/* Requests asked for in this part; none where only the block is asked for, which is a question too. */
+static size_t gate_part(const struct gri_redis_request *request, const struct gri_stream_gate *gate) {
+    return gate->take > 0 ? request->part : 0;
+}
+
 static void gate_build(struct gri_redis_request *request, struct gri_redis_command *command) {
     struct gri_stream_gate *gate = REQUEST(gri_stream_gate);
     char rate[40];
     begin_host(request, command, gate->host);
     gri_format(rate, sizeof rate, "%.9g", gate->per_second);
     gri_redis_command_add(command, rate);
-    gri_redis_command_add_int(command, (int64_t)request->part);
+    gri_redis_command_add_int(command, (int64_t)gate_part(request, gate));
     gri_redis_command_add_int(command, gate->horizon_ms);
 }
 
 static bool gate_take(struct gri_redis_request *request, const redisReply *reply) {
     struct gri_stream_gate *gate = REQUEST(gri_stream_gate);
     if (!gri_redis_reply_int(reply, 0, &gate->blocked_ms)) return false;
-    for (size_t i = 0; i < request->part; i++) {
+    for (size_t i = 0; i < gate_part(request, gate); i++) {
         if (!gri_redis_reply_int(reply, i + 1, &gate->wait_ms[request->from + i])) return false;
     }
     return true;
@@ -230,7 +235,7 @@ static bool gate_take(struct gri_redis_request *request, const redisReply *reply
 void gri_redis_gate(struct gri_stream *stream, struct gri_stream_gate *request) {
     static const struct gri_redis_operation operation = {GRI_REDIS_SCRIPT_gate, gate_build, gate_take};
     request->blocked_ms = 0;
-    gri_redis_submit(gri_redis_of(stream), &request->op, &operation, request->take);
+    gri_redis_submit(gri_redis_of(stream), &request->op, &operation, request->take > 0 ? request->take : 1);
 }
 
 static void block_build(struct gri_redis_request *request, struct gri_redis_command *command) {

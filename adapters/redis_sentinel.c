@@ -54,7 +54,8 @@ static void told(struct gri_redis_call *call, const redisReply *reply) {
     gri_redis_sentinel_drop(redis);
     redis->address = found;
     if (other) {
-        gri_log(redis->log, GRI_INFO, "redis_master", GRI_TEXT("master", redis->sentinels.master), GRI_TEXT("server", found.shown));
+        gri_log(redis->log, GRI_INFO, "redis_master", GRI_TEXT("master", redis->sentinels.master),
+                GRI_TEXT("server", found.shown));
     }
     gri_redis_session_connect(redis);
 }
@@ -81,8 +82,8 @@ static void ask_next(struct gri_redis *redis) {
     struct gri_redis_link_hooks hooks = {.ready = sentinel_ready, .lost = sentinel_lost, .arg = redis};
     redis->asked++;
     redis->sentinel = (redis->sentinel + 1) % redis->sentinels.count;
-    redis->sentinel_link = gri_redis_link_open(redis->uv, &redis->sentinels.nodes[redis->sentinel], redis->consumer,
-                                               patience_ms(redis), hooks);
+    redis->sentinel_link =
+        gri_redis_link_open(redis->uv, &redis->sentinels.nodes[redis->sentinel], redis->consumer, patience_ms(redis), hooks);
 }
 
 void gri_redis_sentinel_ask(struct gri_redis *redis) {

@@ -106,6 +106,12 @@ static enum gri_status verify(const struct gri_crypto *crypto, const struct gri_
     return GRI_OK;
 }
 
+/* {stage, found, at}, as the scrub leaves it. */
+static bool is_marked(const struct gri_json *meta) {
+    const struct gri_json *mark = gri_json_get(meta, "corrupt");
+    return gri_json_kind(mark) == GRI_JSON_OBJECT || gri_json_flag(mark, false);
+}
+
 /* The chosen image, verified; false when a problem was answered. */
 static bool load(struct gri_api_call *call, struct gri_json **meta, struct gri_bytes *base64, struct gri_bytes *output) {
     struct gri_archive *archive = call->api->options.archive;
@@ -115,7 +121,7 @@ static bool load(struct gri_api_call *call, struct gri_json **meta, struct gri_b
     enum gri_status status = archive->ops->image(archive, id, meta, base64, &error);
     if (status == GRI_OK && gri_json_get_bool(*meta, "removed", false))
         status = gri_fail(&error, GRI_R_removed, "this picture was taken down");
-    if (status == GRI_OK && gri_json_get_bool(*meta, "corrupt", false))
+    if (status == GRI_OK && is_marked(*meta))
         status = gri_fail(&error, GRI_R_corrupt, "image %s is marked corrupt; scrub --repair fetches it again", id);
     if (status == GRI_OK) status = verify(call->api->options.crypto, *meta, base64, output, &error);
     if (status == GRI_OK) return true;

@@ -192,7 +192,8 @@ static bool finished(const struct reader *reader) {
 bool gri_frame_header(struct gri_slice bytes, enum gri_frame_kind *kind, uint64_t *len, bool *broken) {
     *broken = bytes.len >= sizeof MAGIC && memcmp(bytes.data, MAGIC, sizeof MAGIC) != 0;
     if (*broken || bytes.len < GRI_FRAME_HEADER) return false;
-    unsigned number = bytes.data[4] | (unsigned)bytes.data[5] << 8 | (unsigned)bytes.data[6] << 16 | (unsigned)bytes.data[7] << 24;
+    unsigned number =
+        bytes.data[4] | (unsigned)bytes.data[5] << 8 | (unsigned)bytes.data[6] << 16 | (unsigned)bytes.data[7] << 24;
     *broken = number < GRI_FRAME_REQUEST || number > GRI_FRAME_RESULT;
     if (*broken) return false;
     struct reader reader = {bytes.data + 8, 8, false};

@@ -4,6 +4,7 @@
 #include <grisaille/codec.h>
 #include <grisaille/fetcher.h>
 #include <grisaille/ledger.h>
+#include <grisaille/scrub.h>
 
 #include <stdlib.h>
 
@@ -35,6 +36,12 @@ void gri_due_free(struct gri_due *due, size_t count) {
     for (size_t i = 0; due && i < count; i++)
         gri_job_clear(&due[i].job);
     free(due);
+}
+
+const char *gri_scrub_result_name(enum gri_scrub_result result) {
+    static const char *const NAMES[] = {"sound", "corrupt", "healed", "removed", "adopted", "orphan"};
+    GRI_ASSERT((unsigned)result < GRI_SCRUB_RESULTS);
+    return NAMES[result];
 }
 
 const char *gri_url_state_name(enum gri_url_state state) {

@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "gzip.h"
 #include "live_stats.h"
+#include "scrub_metrics.h"
 
 enum { READ_MS = 2000, STOP_MS = 30000 };
 
@@ -19,6 +20,7 @@ struct state {
     struct gri_api_server *server;
     struct gri_api_token *tokens;
     size_t token_count;
+    struct gri_scrub_metrics *scrub;
     /* the latest reading of Redis */
     struct gri_stream_stats stats;
     struct gri_timer *timer;
@@ -49,6 +51,15 @@ static bool is_ready(void *arg) {
 
 static void read_stats(void *arg);
 
+static void drained(void *arg) {
+    gri_daemon_drained(arg);
+}
+
+/* The last step of a drain. */
+static void stop_scrub_metrics(struct state *state) {
+    gri_scrub_metrics_stop(state->scrub, drained, state->daemon);
+}
+
 static void stats_done(struct gri_op *op) {
     struct gri_stream_stats *stats = gri_container_of(op, struct gri_stream_stats, op);
     struct state *state = gri_container_of(stats, struct state, stats);
@@ -58,7 +69,7 @@ static void stats_done(struct gri_op *op) {
     if (state->known) state->latest = *stats;
     pthread_mutex_unlock(&state->lock);
     if (state->draining)
-        gri_daemon_drained(state->daemon);
+        stop_scrub_metrics(state);
     else
         state->timer = gri_timer_start(state->daemon->loop, READ_MS, read_stats, state);
 }
@@ -120,6 +131,8 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
     daemon->stream->changed_arg = state;
     daemon->stream->ops->open(daemon->stream);
     read_stats(state);
+    state->scrub =
+        gri_scrub_metrics_start(daemon->loop, daemon->store_threads, gri_mongo_archive(daemon->mongo), daemon->metrics);
     return GRI_OK;
 }
 
@@ -131,13 +144,14 @@ static void drain(struct gri_daemon *daemon) {
     if (state->reading) return; /* stats_done ends it */
     gri_timer_stop(daemon->loop, state->timer);
     state->timer = NULL;
-    gri_daemon_drained(daemon);
+    stop_scrub_metrics(state);
 }
 
 static void destroy(struct gri_daemon *daemon) {
     struct state *state = daemon->state;
     gri_api_server_stop(state->server, 0);
     gri_api_destroy(state->api);
+    gri_scrub_metrics_destroy(state->scrub);
     free(state->tokens);
     pthread_mutex_destroy(&state->lock);
 }

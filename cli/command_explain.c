@@ -33,13 +33,13 @@ static void print_record(const struct gri_json *record) {
     printf("\n  %-14s %s, run %lld, %lld attempts charged, pipeline %s\n", "ledger", gri_json_str(record, "state", ""),
            (long long)gri_json_get_int(record, "run", 0), (long long)gri_json_get_int(record, "attempts", 0),
            gri_json_str(record, "pipeline", ""));
-    line("key", gri_json_str(record, "key", ""));
     if (gri_json_str(first, "catalog", NULL))
         printf("  %-14s catalog %s, line %lld\n", "first asked by", gri_json_str(first, "catalog", ""),
                (long long)gri_json_get_int(first, "line", 0));
     line("changed", gri_json_str(record, "changed_at", ""));
     line("next try", gri_json_str(record, "next_at", NULL));
-    if (error) printf("  %-14s %s: %s\n", "last error", gri_json_str(error, "reason", ""), gri_json_str(error, "detail", ""));
+    if (gri_json_kind(error) == GRI_JSON_OBJECT)
+        printf("  %-14s %s: %s\n", "last error", gri_json_str(error, "reason", ""), gri_json_str(error, "detail", ""));
 }
 
 static enum gri_exit run(struct gri_cli *cli) {

@@ -70,8 +70,7 @@ static enum gri_status set_up(struct isolated *isolated, struct gri_error *error
     if (status == GRI_OK) status = gri_vips_start("grisaille", error);
     if (status != GRI_OK) return status;
     isolated->codec = gri_work_codec(isolated->settings, isolated->transforms);
-    status =
-        isolated->codec->ops->compile(isolated->codec, gri_bytes_slice(&isolated->definition), &isolated->plan, error);
+    status = isolated->codec->ops->compile(isolated->codec, gri_bytes_slice(&isolated->definition), &isolated->plan, error);
     if (status == GRI_OK) status = gri_uv_loop_create(&isolated->loop, error);
     if (status == GRI_OK) status = gri_work_fetcher(isolated->settings, isolated->loop, NULL, NULL, &isolated->fetcher, error);
     return status;
@@ -150,8 +149,5 @@ static enum gri_exit run(struct gri_cli *cli) {
     answer(&isolated.result);
 }
 
-const struct gri_command gri_command_isolated = {.name = "isolated",
-                                                 .summary = "one URL in a process of its own (the worker's)",
-                                                 .operands = "",
-                                                 .hidden = true,
-                                                 .run = run};
+const struct gri_command gri_command_isolated = {
+    .name = "isolated", .summary = "one URL in a process of its own (the worker's)", .operands = "", .hidden = true, .run = run};

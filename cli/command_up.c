@@ -172,21 +172,61 @@ static enum gri_status start_services(struct up *up, const char *logs, struct gr
     return gri_fail(error, GRI_R_unavailable, "stopped while starting");
 }
 
-/* The addresses as a configuration file, for every other command. */
+/* Puts value at "section.name" of the nested object. */
+static void set_nested(struct gri_json *root, const char *key, struct gri_json *value) {
+    const char *dot = strchr(key, '.');
+    char section[64];
+    if (!dot) {
+        gri_json_set(root, key, value);
+        return;
+    }
+    (void)gri_format(section, sizeof section, "%.*s", (int)(dot - key), key);
+    const struct gri_json *there = gri_json_get(root, section);
+    struct gri_json *inner = there ? gri_json_copy(there) : gri_json_object();
+    gri_json_set(inner, dot + 1, value);
+    gri_json_set(root, section, inner);
+}
+
+/* The configuration in force with the addresses chosen here, so that every other command judges, fetches and finds as the daemons
+ * do. Configured secrets stay where they stand. */
+static struct gri_json *effective_config(const struct up *up) {
+    struct gri_json *root = gri_json_object(), *rows = gri_config_describe(up->cli->config);
+    for (size_t i = 0; i < gri_json_count(rows); i++) {
+        const struct gri_json *row = gri_json_at(rows, i), *value = gri_json_get(row, "value");
+        const char *key = gri_json_str(row, "key", "");
+        const struct gri_option *option = gri_option_find(key);
+        bool hidden = option->type == GRI_OPTION_secret || option->type == GRI_OPTION_uri;
+        if (hidden || strcmp(gri_json_str(row, "source", ""), "default") == 0 || strcmp(key, "metrics.listen") == 0) continue;
+        if (gri_json_kind(value) != GRI_JSON_NULL) set_nested(root, key, gri_json_copy(value));
+    }
+    gri_json_free(rows);
+    set_nested(root, "api.listen", gri_json_string(up->api));
+    set_nested(root, "redis.url", gri_json_string(up->redis_url));
+    set_nested(root, "mongo.uri", gri_json_string(up->mongo_uri));
+    return root;
+}
+
 static enum gri_status write_config(struct up *up, struct gri_error *error) {
+    if (!up->services) { /* what was given holds for other commands too; a copy might spread a password */
+        const char *file = gri_config_file(up->cli->config);
+        (void)gri_copy(up->config, sizeof up->config, file ? file : "");
+        return GRI_OK;
+    }
     text(up->config, sizeof up->config, "/grisaille.yaml", up->dir);
     char part[PATH_MAX + 8];
     (void)gri_format(part, sizeof part, "%s.part", up->config);
     FILE *out = fopen(part, "w");
     if (!out) return gri_fail(error, GRI_R_io, "can't write %s: %s", part, strerror(errno));
-    fprintf(out,
-            "# Written by `grisaille up`; lets other commands find its services: export GRISAILLE_CONFIG=%s\n"
-            "api: { listen: \"%s\" }\n",
-            up->config, up->api);
-    if (up->services) fprintf(out, "redis: { url: \"%s\" }\nmongo: { uri: \"%s\" }\n", up->redis_url, up->mongo_uri);
+    struct gri_json *config = effective_config(up);
+    struct gri_bytes body; /* JSON is YAML too */
+    gri_bytes_init(&body, 0);
+    enum gri_status status = gri_json_pretty(config, &body, error);
+    fprintf(out, "# Written by `grisaille up` at its start: export GRISAILLE_CONFIG=%s\n%s\n", up->config, gri_bytes_text(&body));
+    gri_bytes_clear(&body);
+    gri_json_free(config);
     if (fclose(out) != 0 || rename(part, up->config) != 0)
         return gri_fail(error, GRI_R_io, "can't write %s: %s", up->config, strerror(errno));
-    return GRI_OK;
+    return status;
 }
 
 /* Prometheus' file_sd list of this machine's daemons. */
@@ -265,9 +305,10 @@ static void announce(const struct up *up) {
     if (up->cli->json) {
         gri_cli_print_json(json);
     } else {
-        printf("api      http://%s/\nredis    %s\nmongo    %s\nlogs     %s/logs/\ntargets  %s/prometheus/targets.json\n\n"
-               "in another terminal:  export GRISAILLE_CONFIG=%s\nthen:                 grisaille push --wait FILE\n",
-               up->api, up->redis_url, up->mongo_uri, up->dir, up->dir, up->config);
+        printf("api      http://%s/\nredis    %s\nmongo    %s\nlogs     %s/logs/\ntargets  %s/prometheus/targets.json\n\n",
+               up->api, up->redis_url, up->mongo_uri, up->dir, up->dir);
+        if (up->config[0]) printf("in another terminal:  export GRISAILLE_CONFIG=%s\n", up->config);
+        printf("push a catalog:       grisaille push --wait FILE\n");
     }
     fflush(stdout);
     gri_json_free(json);
@@ -335,6 +376,7 @@ static enum gri_exit run(struct gri_cli *cli) {
     struct gri_error error;
     int64_t workers;
     up->cli = cli;
+    up->first_daemon = SIZE_MAX;
     up->services = !gri_cli_flag(cli, "no-services");
     if (!gri_cli_number(cli, "workers", 1, 32, 2, &workers)) {
         free(up);
@@ -345,8 +387,8 @@ static enum gri_exit run(struct gri_cli *cli) {
     sigaction(SIGTERM, &action, NULL);
     enum gri_exit status = start_all(up, workers, &error) == GRI_OK ? watch_until_stopped(up) : gri_cli_fail(cli, &error);
     if (up->children.count > 0) fprintf(stderr, "grisaille up: draining and stopping\n");
-    bool clean = gri_children_stop(&up->children, up->first_daemon ? up->first_daemon : up->children.count, up->children.count,
-                                   DRAIN_TIMEOUT_MS);
+    size_t daemons = up->first_daemon < up->children.count ? up->first_daemon : up->children.count;
+    bool clean = gri_children_stop(&up->children, daemons, up->children.count, DRAIN_TIMEOUT_MS);
     gri_children_stop(&up->children, 0, up->children.count, SERVICE_TIMEOUT_MS);
     if (!clean && status == GRI_EXIT_DONE) {
         gri_cli_say(cli, "a daemon did not drain cleanly; its log tells why; what it had in hand is taken up at the next start");

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "curl_fetcher.h"
-#include "jpeg_lossless.h"
+#include "jpeg_gray.h"
 #include "uv_isolator.h"
 #include "uv_loop.h"
 
@@ -83,7 +83,7 @@ enum gri_status gri_work_fetcher(const struct gri_json *settings, struct gri_loo
 struct gri_codec *gri_work_codec(const struct gri_json *settings, const struct gri_transforms *transforms) {
     const struct gri_json *image = gri_json_get(settings, "image");
     struct gri_picture_codec_options options = {.transforms = transforms,
-                                                .jpeg = gri_jpeg_lossless_port(),
+                                                .jpeg = gri_jpeg_gray_port(),
                                                 .max_pixels = gri_json_get_int(image, "max_pixels", 0),
                                                 .timeout_ms = gri_json_get_int(image, "timeout_ms", 0)};
     return gri_picture_codec_create(&options);
@@ -98,13 +98,13 @@ enum gri_status gri_work_isolator(const struct gri_config *config, struct gri_lo
     enum gri_status status = gri_json_write(settings, false, &text, error);
     gri_json_free(settings);
     if (status == GRI_OK) {
-        struct gri_uv_isolator_options options = {
-            .args = args,
-            .settings = gri_bytes_slice(&text),
-            .start_ms = START_MS,
-            .work_ms = gri_config_int(config, "fetch.timeout_ms") + gri_config_int(config, "image.timeout_ms") + SLACK_MS,
-            .memory_bytes = gri_config_int(config, "worker.isolated_memory"),
-            .result_max = (size_t)gri_config_int(config, "fetch.max_bytes") + RESULT_SLACK};
+        struct gri_uv_isolator_options options = {.args = args,
+                                                  .settings = gri_bytes_slice(&text),
+                                                  .start_ms = START_MS,
+                                                  .work_ms = gri_config_int(config, "fetch.timeout_ms") +
+                                                             gri_config_int(config, "image.timeout_ms") + SLACK_MS,
+                                                  .memory_bytes = gri_config_int(config, "worker.isolated_memory"),
+                                                  .result_max = (size_t)gri_config_int(config, "fetch.max_bytes") + RESULT_SLACK};
         *out = gri_uv_isolator_create(gri_uv_loop_handle(loop), &options, log);
     }
     gri_bytes_clear(&text);

@@ -211,9 +211,10 @@ static void begin_round(void *arg) {
     }
     feeder->busy = true;
     feeder->worked = false;
-    feeder->feed = (struct gri_ledger_feed){
-        .catalog_limit = GRI_FEED_CATALOGS, .chunk_limit = s->options.feeder_outstanding, .open_limit = feeder->share,
-        .queued_limit = queue_share(feeder)};
+    feeder->feed = (struct gri_ledger_feed){.catalog_limit = GRI_FEED_CATALOGS,
+                                            .chunk_limit = s->options.feeder_outstanding,
+                                            .open_limit = feeder->share,
+                                            .queued_limit = queue_share(feeder)};
     gri_scheduler_submit(s, &feeder->feed.op, feed_landed);
     s->options.ledger->ops->feed(s->options.ledger, &feeder->feed);
 }

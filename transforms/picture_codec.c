@@ -112,13 +112,22 @@ static enum gri_status render(struct run *run, struct gri_slice source, int orie
     return status;
 }
 
+static void note_trailing(struct gri_picture *picture, struct gri_slice source, int64_t trailing) {
+    if (trailing <= 0) return;
+    const uint8_t *rest = source.data + (source.len - (size_t)trailing);
+    bool second = trailing >= 3 && rest[0] == 0xFF && rest[1] == 0xD8 && rest[2] == 0xFF;
+    (void)gri_format(picture->note, sizeof picture->note, "%lld bytes after the end of the image%s", (long long)trailing,
+                     second ? " (another picture)" : "");
+}
+
 /* Takes the luma out; turns it upright by decoding that when EXIF asks for it. *handled false: not that kind of JPEG. */
 static enum gri_status take_luma(struct run *run, bool *handled) {
     const struct gri_picture_codec_options *options = &run->codec->options;
     struct gri_jpeg_limits limits = {.max_pixels = options->max_pixels,
                                      .max_output_bytes = OUTPUT_MAX,
                                      .timeout_ms = options->timeout_ms,
-                                     .max_scans = GRI_JPEG_SCANS_MAX};
+                                     .max_scans = GRI_JPEG_SCANS_MAX,
+                                     .verify = run->plan->luma_unread ? GRI_JPEG_VERIFY_STRUCTURE : GRI_JPEG_VERIFY_FULL};
     struct gri_jpeg_info info;
     struct gri_picture *picture = run->picture;
     enum gri_status status =
@@ -126,6 +135,7 @@ static enum gri_status take_luma(struct run *run, bool *handled) {
     if (status != GRI_OK || !*handled) return status;
     picture->width = picture->source_width = info.width;
     picture->height = picture->source_height = info.height;
+    note_trailing(picture, run->source, info.trailing_bytes);
     picture->lossless = info.orientation == 1;
     if (picture->lossless) return GRI_OK;
     struct gri_bytes gray = picture->output;
@@ -135,23 +145,13 @@ static enum gri_status take_luma(struct run *run, bool *handled) {
     return status;
 }
 
-static void note_trailing(struct gri_picture *picture, struct gri_slice source, int64_t trailing) {
-    if (trailing <= 0) return;
-    const uint8_t *rest = source.data + (source.len - (size_t)trailing);
-    bool second = trailing >= 3 && rest[0] == 0xFF && rest[1] == 0xD8 && rest[2] == 0xFF;
-    (void)gri_format(picture->note, sizeof picture->note, "%lld bytes after the end of the image%s", (long long)trailing,
-                     second ? " (another picture)" : "");
-}
-
 static enum gri_status run_jpeg(struct run *run) {
     bool luma = run->plan->jpeg_luma && run->codec->options.jpeg, handled = false;
     struct gri_jpeg_survey survey;
-    if (gri_jpeg_survey(run->source, luma, &survey, run->error) != GRI_OK) return run->error->status;
-    note_trailing(run->picture, run->source, survey.trailing_bytes);
     if (luma && take_luma(run, &handled) != GRI_OK) return run->error->status;
     if (handled) return GRI_OK;
-    if (luma && gri_jpeg_survey(run->source, false, &survey, run->error) != GRI_OK) /* now the other components matter too */
-        return run->error->status;
+    if (gri_jpeg_survey(run->source, false, &survey, run->error) != GRI_OK) return run->error->status;
+    note_trailing(run->picture, run->source, survey.trailing_bytes);
     return render(run, run->source, 0);
 }
 

@@ -31,7 +31,8 @@ static const struct gri_transform_param jpeg_params[] = {
      .minimum = 1,
      .maximum = 100},
     {.name = "progressive",
-     .help = "several scans, coarse to fine; slower to write, somewhat smaller",
+     .help = "several scans, coarse to fine; slower to write, somewhat smaller; false leaves a JPEG that is not encoded again in "
+             "its source's form",
      .type = GRI_PARAM_BOOL,
      .offset = offsetof(struct jpeg_output, progressive)},
     {.name = "lossless",

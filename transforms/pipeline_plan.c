@@ -78,8 +78,10 @@ static enum gri_status set_output(struct gri_plan *plan, const char *name, const
 static void choose_form(struct gri_plan *plan) {
     if (plan->step_count != 1 || !plan->format->allows_compressed) return;
     const struct gri_plan_step *step = &plan->steps[0];
-    plan->jpeg_luma = plan->format->allows_compressed(plan->output, &plan->progressive) && step->transform->compressed_form &&
-                      step->transform->compressed_form(step->params) == GRI_COMPRESSED_JPEG_LUMA;
+    if (!plan->format->allows_compressed(plan->output, &plan->progressive) || !step->transform->compressed_form) return;
+    enum gri_compressed_form form = step->transform->compressed_form(step->params);
+    plan->jpeg_luma = form == GRI_COMPRESSED_JPEG_LUMA || form == GRI_COMPRESSED_JPEG_LUMA_UNREAD;
+    plan->luma_unread = form == GRI_COMPRESSED_JPEG_LUMA_UNREAD;
 }
 
 static void find_unknown_key(const char *key, const struct gri_json *value, void *arg) {

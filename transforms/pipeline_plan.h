@@ -21,6 +21,7 @@ struct gri_plan {
     const struct gri_output_format *format;
     void *output;     /* owned; never NULL: the format's parameters */
     bool jpeg_luma;   /* a JPEG source may be done in the compressed domain */
+    bool luma_unread; /* … and its entropy-coded data need not be validated */
     bool progressive; /* … and how that is written */
 };
 

@@ -4,12 +4,15 @@
 #include <vips/vips.h>
 
 enum method { METHOD_LUMA, METHOD_LUMINANCE };
+enum verify { VERIFY_FULL, VERIFY_STRUCTURE };
 
 struct grayscale {
     int method;
+    int verify;
 };
 
 static const char *const methods[] = {"luma", "luminance", NULL};
+static const char *const verifies[] = {"full", "structure", NULL};
 
 static const struct gri_transform_param params[] = {
     {.name = "method",
@@ -18,6 +21,13 @@ static const struct gri_transform_param params[] = {
      .offset = offsetof(struct grayscale, method),
      .standard = METHOD_LUMA,
      .choices = methods},
+    {.name = "verify",
+     .help = "of a JPEG whose luma is taken as it is; full: luma's data is validated to the last code; structure: markers, "
+             "lengths and scans only",
+     .type = GRI_PARAM_ENUM,
+     .offset = offsetof(struct grayscale, verify),
+     .standard = VERIFY_FULL,
+     .choices = verifies},
 };
 
 /* (19595 R + 38470 G + 7471 B + 2^15) >> 16, Pillow's own integers (Convert.c, L24): weighted sums stay below 2^24, so
@@ -49,7 +59,8 @@ static bool apply(const void *values, VipsImage *in, VipsImage **out, struct gri
 
 static enum gri_compressed_form compressed_form(const void *values) {
     const struct grayscale *grayscale = values;
-    return grayscale->method == METHOD_LUMA ? GRI_COMPRESSED_JPEG_LUMA : GRI_COMPRESSED_NONE;
+    if (grayscale->method != METHOD_LUMA) return GRI_COMPRESSED_NONE;
+    return grayscale->verify == VERIFY_FULL ? GRI_COMPRESSED_JPEG_LUMA : GRI_COMPRESSED_JPEG_LUMA_UNREAD;
 }
 
 extern const struct gri_transform gri_transform_grayscale;

@@ -90,7 +90,6 @@ static void backoff_over(void *arg) {
 static void fly_again(struct gri_flight *flight, const struct gri_error *error) {
     struct gri_worker *worker = flight->lane->worker;
     const struct gri_flight_kind *kind = flight->lane->kind;
-    if (kind->mongo) gri_worker_metrics_store_error(&worker->metrics, kind->op, error);
     gri_log(worker->o.log, flight->tries == 0 ? GRI_WARN : GRI_DEBUG, "request_failed", GRI_TEXT("op", kind->op),
             GRI_TEXT("reason", gri_reason_name(error->reason)), GRI_TEXT("detail", error->detail), GRI_NUM("jobs", flight->count),
             GRI_NUM("tries", flight->tries + 1));

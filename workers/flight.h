@@ -13,7 +13,7 @@ enum { GRI_FLIGHTS = 4 }; /* of a lane at once */
 struct gri_flight;
 
 struct gri_flight_kind {
-    const char *op;                            /* label in store_errors and in the log */
+    const char *op;                            /* what the log calls it */
     bool mongo;                                /* to ledger or store: while it is away no jobs are read */
     size_t size;                               /* of the stage's structure; its first member is struct gri_flight */
     void (*submit)(struct gri_flight *flight); /* fills the request from `slots` and hands it to the port */

@@ -10,6 +10,7 @@ enum {
     GATE_TAKE = 64,       /* turns asked for at once */
     GATE_CACHE_MS = 1000, /* an answer of the gate is believed that long */
     GATE_RETRY_MS = 500,  /* after a failed request */
+    LONG_MS = 2000,       /* a fetch that lasts so long is no quick one */
     IDLE_MS = 60000,      /* a host without jobs is forgotten */
     HOSTS_MAX = 4096,     /* with more, idle ones are forgotten at once */
     TURN_MAX_MS = 600000  /* no job is put off further by our own doing */
@@ -24,6 +25,7 @@ struct gri_host {
     double per_second;
     struct gri_slot_list queue;
     int active;        /* fetches out */
+    int64_t began_sum; /* of the moments at which those began */
     double average_ms; /* of a fetch; 0: none was seen */
     int throttles;     /* bouts of 429 since the last success */
     int64_t blocked_until_ms, checked_until_ms, ask_after_ms;
@@ -35,6 +37,7 @@ struct gri_host {
     bool gate_out;
     struct gri_stream_block block;
     int64_t told_until_ms; /* what the fleet was told */
+    int64_t tell_after_ms; /* it could not be told: not tried again before */
     bool block_out;
 };
 
@@ -113,9 +116,17 @@ static struct gri_host *find(struct gri_hosts *hosts, const char *name) {
 
 /* --- turns ---------------------------------------------------------------------------------------------------------- */
 
+/* Mean ms of a fetch. Those under way count once they take long: a host that has stopped answering shows in no other way, and
+ * would fill the worker until the first time-out. What has lasted so long is taken to be half done. */
+static double fetch_ms(const struct gri_host *host) {
+    if (host->active == 0) return host->average_ms;
+    double age = (double)gri_now_ms(loop_of(host)) - (double)host->began_sum / host->active;
+    return age >= LONG_MS && 2 * age > host->average_ms ? 2 * age : host->average_ms;
+}
+
 /* Mean ms between two turns at this host; 0: not known yet. */
 static double step_ms(const struct gri_host *host) {
-    double busy = host->average_ms / host->concurrency;
+    double busy = fetch_ms(host) / host->concurrency;
     double budget = host->per_second > 0 ? 1000 / host->per_second : 0;
     return busy > budget ? busy : budget;
 }
@@ -236,13 +247,19 @@ static void block_answered(struct gri_op *op) {
     struct gri_host *host = gri_container_of(block, struct gri_host, block);
     host->block_out = false;
     host->hosts->requests--;
-    if (op->status == GRI_OK) tell_block(host); /* it may have grown meanwhile; a failure is not worth more: we keep it */
+    if (op->status != GRI_OK) { /* we keep it ourselves; the others must hear of it once Redis is back */
+        host->told_until_ms = 0;
+        host->tell_after_ms = gri_now_ms(loop_of(host)) + GATE_RETRY_MS;
+    } else {
+        tell_block(host); /* it may have grown meanwhile */
+    }
 }
 
 /* The fleet leaves a host alone that one worker was told to leave alone. */
 static void tell_block(struct gri_host *host) {
     int64_t now = gri_now_ms(loop_of(host));
     if (host->block_out || host->blocked_until_ms <= now || host->blocked_until_ms <= host->told_until_ms) return;
+    if (host->tell_after_ms > now) return;
     host->told_until_ms = host->blocked_until_ms;
     host->block = (struct gri_stream_block){.op.done = block_answered, .host = host->name, .ms = host->blocked_until_ms - now};
     host->block_out = true;
@@ -292,6 +309,8 @@ static void pump(struct gri_host *host) {
     while (host->queue.head != NULL && host->active < host->concurrency && may_go(host, host->queue.head, now)) {
         struct gri_slot *slot = gri_slot_list_pop(&host->queue);
         host->active++;
+        slot->not_before_ms = now; /* from here on: when its fetch began */
+        host->began_sum += now;
         gri_gate_go(slot);
     }
     if (host->queue.head == NULL || host->active >= host->concurrency) return;
@@ -321,6 +340,7 @@ void gri_hosts_leave(struct gri_slot *slot, bool ok) {
     int64_t now = gri_now_ms(loop_of(host)), took = now - slot->stage_since_ms;
     GRI_ASSERT(host->active > 0);
     host->active--;
+    host->began_sum -= slot->not_before_ms;
     host->used_ms = now;
     if (took < 1) took = 1;
     host->average_ms = host->average_ms <= 0 ? (double)took : 0.8 * host->average_ms + 0.2 * (double)took;
@@ -352,6 +372,7 @@ void gri_hosts_tick(struct gri_hosts *hosts) {
                 continue;
             }
             trim(host);
+            if (host->tell_after_ms > 0 && hosts->worker->up && !hosts->worker->drain.draining) tell_block(host);
             at = &host->next;
         }
     }

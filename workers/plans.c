@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKOFF_BASE_MS = 100, BACKOFF_MAX_MS = 5000, DEFINITION_MAX = 1024 * 1024 };
+enum { BACKOFF_BASE_MS = 100, BACKOFF_MAX_MS = 5000, DEFINITION_MAX = 1024 * 1024, HAND_ON_MS = 15000 };
 
 struct gri_plan_entry {
     struct gri_plans *plans;
@@ -81,6 +81,21 @@ static void hold(struct gri_plan_entry *entry, struct gri_slot *slot) {
     gri_pipeline_advance(slot, GRI_OUTCOME_NEXT);
 }
 
+/* What this program's transforms can't do, another's may, during an upgrade say: the job is handed on, uncharged, until it is
+ * as old as a job may get by waiting for others. */
+static void fail_waiter(struct gri_slot *slot, const struct gri_error *error) {
+    struct gri_worker *worker = slot->worker;
+    int64_t age_ms = slot->record.age_ms + (gri_now_ms(worker->o.loop) - slot->checked_ms);
+    slot->error = *error;
+    slot->attempt = (struct gri_attempt){.retry_after_ms = -1};
+    if (error->reason == GRI_R_config && age_ms <= worker->o.retry.max_age_ms) {
+        slot->error.status = GRI_RETRY;
+        slot->attempt.deferred = true;
+        slot->attempt.defer_ms = HAND_ON_MS;
+    }
+    gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
+}
+
 /* Waiters fail by the error's class; the entry goes, so that a later job asks again. */
 static void give_up(struct gri_plan_entry *entry, const struct gri_error *error) {
     struct gri_slot_list waiters = entry->waiters;
@@ -90,11 +105,8 @@ static void give_up(struct gri_plan_entry *entry, const struct gri_error *error)
     gri_log(entry->plans->worker->o.log, GRI_ERROR, "pipeline_unusable", GRI_TEXT("pipeline", entry->id),
             GRI_TEXT("reason", gri_reason_name(copy.reason)), GRI_TEXT("detail", copy.detail));
     entry_free(entry);
-    while ((slot = gri_slot_list_pop(&waiters)) != NULL) {
-        slot->error = copy;
-        slot->attempt = (struct gri_attempt){.retry_after_ms = -1};
-        gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
-    }
+    while ((slot = gri_slot_list_pop(&waiters)) != NULL)
+        fail_waiter(slot, &copy);
 }
 
 static void load(struct gri_plan_entry *entry);
@@ -107,7 +119,6 @@ static void backoff_over(void *arg) {
 
 static void load_again(struct gri_plan_entry *entry, const struct gri_error *error) {
     struct gri_worker *worker = entry->plans->worker;
-    gri_worker_metrics_store_error(&worker->metrics, "definition", error);
     if (error->status == GRI_FATAL) gri_worker_fatal(worker, error);
     if (entry->tries == 0) gri_worker_mongo_away(worker);
     int64_t wait = gri_retry_backoff(BACKOFF_BASE_MS, BACKOFF_MAX_MS, entry->tries, gri_random(worker->o.loop));

@@ -106,6 +106,8 @@ static void reclaim_done(struct gri_op *op) {
         if (request->missing > 0) gri_log(worker->o.log, GRI_ERROR, "entries_missing", GRI_NUM("count", request->missing));
         tell_reclaimed(worker, request->jobs, request->count);
         take(worker, request->jobs, request->count);
+        /* More may be idle than there was room for: a dead worker's backlog should not wait for a turn every few seconds. */
+        if (request->count == request->max) reader->reclaim_at_ms = 0;
     } else {
         fail_softly(worker, op);
     }

@@ -46,7 +46,7 @@ struct gri_slot {
     int64_t worked_ms; /* time spent in the stages that the deadline counts, without the present one */
 
     struct gri_host *gate;    /* from GATE to the end of FETCH */
-    int64_t not_before_ms;    /* GATE: its turn in the host's budget */
+    int64_t not_before_ms;    /* GATE: its turn in the host's budget; FETCH: when it began */
     bool token;               /* GATE: it has such a turn */
     int holds;                /* times it waited in its slot for a throttled host */
     int64_t limited_since_ms; /* first 429 met in this slot; 0 none */

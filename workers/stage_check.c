@@ -29,15 +29,27 @@ static void submit(struct gri_flight *flight) {
     ledger->ops->check(ledger, &check->request);
 }
 
+static bool is_pinned(const struct gri_slot *slot) {
+    return strcmp(slot->record.pipeline, slot->entry.job.pipeline) == 0;
+}
+
+static bool is_wanted(const struct gri_slot *slot) {
+    return slot->record.state == GRI_URL_QUEUED && slot->record.run == slot->entry.job.run && is_pinned(slot);
+}
+
+/* Done by another while an earlier delivery of this entry had its image stored and died before it was linked: OWN looks, and
+ * goes no further where there is none. */
+static bool may_have_an_orphan(const struct gri_slot *slot) {
+    return slot->record.state == GRI_URL_DONE && slot->entry.deliveries > 1 && is_pinned(slot);
+}
+
 static void settle(struct gri_flight *flight) {
     struct check_flight *check = gri_container_of(flight, struct check_flight, flight);
     for (size_t i = 0; i < flight->count; i++) {
         struct gri_slot *slot = flight->slots[i];
         slot->record = check->request.records[i];
         slot->checked_ms = gri_now_ms(slot->worker->o.loop);
-        bool wanted = slot->record.state == GRI_URL_QUEUED && slot->record.run == slot->entry.job.run &&
-                      strcmp(slot->record.pipeline, slot->entry.job.pipeline) == 0;
-        gri_pipeline_advance(slot, wanted ? GRI_OUTCOME_NEXT : GRI_OUTCOME_STALE);
+        gri_pipeline_advance(slot, is_wanted(slot) || may_have_an_orphan(slot) ? GRI_OUTCOME_NEXT : GRI_OUTCOME_STALE);
     }
 }
 

@@ -34,6 +34,9 @@ bool gri_turn_eject(struct gri_slot *slot) {
 }
 
 void gri_isolate_turn(struct gri_worker *worker) {
+    /* A drain is short: who has not begun goes back to the stream, and another worker has it when its lease is over. */
+    while (worker->drain.draining && worker->turn_waiting.head != NULL)
+        gri_pipeline_lose(worker->turn_waiting.head, "draining");
     if (worker->turn != NULL) return;
     worker->turn = gri_slot_list_pop(&worker->turn_waiting);
     if (worker->turn != NULL) gri_pipeline_advance(worker->turn, GRI_OUTCOME_NEXT);

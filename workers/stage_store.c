@@ -46,7 +46,8 @@ static void lookup_settle(struct gri_flight *flight) {
         }
         GRI_CRASH_POINT_IF(item->found, link_before);
         if (item->found) gri_finish_link(slot, item->found_id, own, item->removed);
-        gri_pipeline_advance(slot, item->found ? GRI_OUTCOME_LINK : GRI_OUTCOME_NEXT);
+        bool done = slot->record.state == GRI_URL_DONE; /* it only came to look for an image of its own */
+        gri_pipeline_advance(slot, item->found ? GRI_OUTCOME_LINK : done ? GRI_OUTCOME_STALE : GRI_OUTCOME_NEXT);
     }
 }
 
@@ -93,7 +94,6 @@ static void insert_failed(struct gri_slot *slot, const struct gri_error *error) 
     slot->error = *error;
     if (slot->error.status == GRI_OK) gri_fail(&slot->error, GRI_R_store, "the server refused the document");
     slot->attempt = (struct gri_attempt){.retry_after_ms = -1};
-    gri_worker_metrics_store_error(&slot->worker->metrics, "insert", &slot->error);
     gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
 }
 

@@ -43,8 +43,8 @@ struct gri_worker_options {
     const struct gri_crypto *crypto;
     struct gri_executor *cpu;
     struct gri_isolator *isolator; /* for jobs delivered over three times; NULL: they run like others */
-    struct gri_log *log;         /* NULL: no log */
-    struct gri_metrics *metrics; /* NULL: none */
+    struct gri_log *log;           /* NULL: no log */
+    struct gri_metrics *metrics;   /* NULL: none */
     /* 0 stands for the default. */
     size_t slots;           /* 64: jobs in hand */
     size_t batch;           /* 32: items of a micro-batch */

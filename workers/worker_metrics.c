@@ -121,15 +121,6 @@ void gri_worker_metrics_healed(struct gri_worker_metrics *m) {
                     1);
 }
 
-void gri_worker_metrics_store_error(struct gri_worker_metrics *m, const char *op, const struct gri_error *error) {
-    char kind[64], name[64], labels[160];
-    gri_metrics_label(name, sizeof name, "op", op);
-    gri_metrics_label(kind, sizeof kind, "kind", error->unknown ? "unknown" : gri_reason_name(error->reason));
-    gri_format(labels, sizeof labels, "%s,%s", name, kind);
-    gri_counter_add(gri_metrics_counter(m->registry, "grisaille_store_errors_total", "Requests to MongoDB that failed", labels),
-                    1);
-}
-
 void gri_worker_metrics_slots(struct gri_worker_metrics *m, const struct gri_slot *slots, size_t slot_count) {
     size_t free = 0, fetching = 0, transforming = 0;
     for (size_t i = 0; i < slot_count; i++) {

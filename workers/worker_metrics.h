@@ -19,7 +19,6 @@ void gri_worker_metrics_pictured(struct gri_worker_metrics *metrics, const struc
 void gri_worker_metrics_finished(struct gri_worker_metrics *metrics, const struct gri_slot *slot, int64_t now_ms);
 void gri_worker_metrics_isolated(struct gri_worker_metrics *metrics, enum gri_isolated_end end);
 void gri_worker_metrics_healed(struct gri_worker_metrics *metrics);
-void gri_worker_metrics_store_error(struct gri_worker_metrics *metrics, const char *op, const struct gri_error *error);
 void gri_worker_metrics_slots(struct gri_worker_metrics *metrics, const struct gri_slot *slots, size_t count);
 
 #endif

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Refreshes the idle time of the entries that this consumer still owns. JUSTID leaves the delivery count alone.
+-- Refreshes the idle time of the entries that this consumer still owns. JUSTID leaves the delivery count alone. An entry that
+-- is there but that nobody owns (its consumer was deleted by hand) is taken back by the one who has it in hand.
 -- KEYS stream   ARGV group, consumer, then the ids
 -- → {1 if the group is gone, for each id: 0 owned, 1 fenced}
 local answer = {0}
@@ -12,9 +13,9 @@ for i = 3, #ARGV do
         return pending
       end
       answer[1] = 1
-    elseif #pending == 1 then
-      -- An entry whose body was deleted is not answered by XCLAIM: there is nothing left to own.
-      local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID')
+    elseif #pending == 1 or #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1) == 0 then
+      -- An entry whose body was deleted is not answered by XCLAIM: there is nothing left to own. FORCE: where nobody owned it.
+      local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'FORCE', 'JUSTID')
       fenced = #claimed == 1 and 0 or 1
     end
   end

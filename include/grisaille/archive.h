@@ -9,6 +9,7 @@
 
 #include <grisaille/json.h>
 #include <grisaille/ledger.h>
+#include <grisaille/scrub.h>
 
 struct gri_archive_push; /* a catalog being written */
 
@@ -66,16 +67,18 @@ struct gri_archive_ops {
     void (*push_abort)(struct gri_archive_push *push);
 
     /* {"catalogs":[…newest first…],"next":cursor or null} / one catalog, each with "counts". */
-    enum gri_status (*catalogs)(struct gri_archive *archive, const struct gri_filter *filter, struct gri_json **out, struct gri_error *error);
+    enum gri_status (*catalogs)(struct gri_archive *archive, const struct gri_filter *filter, struct gri_json **out,
+                                struct gri_error *error);
     enum gri_status (*catalog)(struct gri_archive *archive, const char *id, struct gri_json **out, struct gri_error *error);
     /* Chunk `number` of the catalog: text appended to *text, the rest into *chunk (chunk->text unset). not_found past the end. */
     enum gri_status (*chunk)(struct gri_archive *archive, const char *catalog, int64_t number, struct gri_push_chunk *chunk,
                              struct gri_bytes *text, struct gri_error *error);
     /* Number of the chunk in which line `line` begins. */
-    enum gri_status (*chunk_of_line)(struct gri_archive *archive, const char *catalog, int64_t line, int64_t *number, struct gri_error *error);
+    enum gri_status (*chunk_of_line)(struct gri_archive *archive, const char *catalog, int64_t line, int64_t *number,
+                                     struct gri_error *error);
     /* {"errors":[{line,text,reason,detail}…],"next":…} rising by line, from filter->cursor. */
-    enum gri_status (*errors)(struct gri_archive *archive, const char *catalog, const struct gri_filter *filter, struct gri_json **out,
-                              struct gri_error *error);
+    enum gri_status (*errors)(struct gri_archive *archive, const char *catalog, const struct gri_filter *filter,
+                              struct gri_json **out, struct gri_error *error);
     /* Array, one value a key in order: the ledger's record or null. */
     enum gri_status (*urls)(struct gri_archive *archive, const char (*keys)[GRI_KEY_MAX], size_t count, struct gri_json **out,
                             struct gri_error *error);
@@ -84,17 +87,21 @@ struct gri_archive_ops {
 
     /* Array of image metadata whose source, output or base64 sum is `sha256`, each with "urls": its source URLs with their
      * first catalogs and times (up to 1,000; "urls_more": true past that). Empty array if none. */
-    enum gri_status (*images_by_hash)(struct gri_archive *archive, const char *sha256, struct gri_json **out, struct gri_error *error);
+    enum gri_status (*images_by_hash)(struct gri_archive *archive, const char *sha256, struct gri_json **out,
+                                      struct gri_error *error);
     /* One image: metadata and its base64 text. */
     enum gri_status (*image)(struct gri_archive *archive, const char *id, struct gri_json **meta, struct gri_bytes *base64,
                              struct gri_error *error);
     /* {"images":[…newest first…],"next":…}. */
-    enum gri_status (*images)(struct gri_archive *archive, const struct gri_filter *filter, struct gri_json **out, struct gri_error *error);
-    /* {"events":[…newest first…],"next":…}; key: only of this job, or NULL. */
-    enum gri_status (*events)(struct gri_archive *archive, const char *key, const struct gri_filter *filter, struct gri_json **out,
+    enum gri_status (*images)(struct gri_archive *archive, const struct gri_filter *filter, struct gri_json **out,
                               struct gri_error *error);
+    /* {"events":[…newest first…],"next":…}; key: only of this job, or NULL. */
+    enum gri_status (*events)(struct gri_archive *archive, const char *key, const struct gri_filter *filter,
+                              struct gri_json **out, struct gri_error *error);
     /* {"urls":{queued,waiting,done,dead},"images":…,"catalogs":{running,finished,…},"oldest_waiting_ms":…}. */
     enum gri_status (*totals)(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
+
+    const struct gri_scrub_ops *scrub; /* grisaille/scrub.h */
 };
 
 #endif

@@ -27,7 +27,8 @@ struct gri_codec {
 struct gri_codec_ops {
     /* `definition`: canonical JSON {"name":…,"steps":[{"grayscale":{…}},…],"output":{…}}, all defaults filled in.
      * Failure: class permanent, reason transform or config; the detail names step and parameter. */
-    enum gri_status (*compile)(struct gri_codec *codec, struct gri_slice definition, struct gri_plan **plan, struct gri_error *error);
+    enum gri_status (*compile)(struct gri_codec *codec, struct gri_slice definition, struct gri_plan **plan,
+                               struct gri_error *error);
     void (*plan_free)(struct gri_codec *codec, struct gri_plan *plan);
     /* Decode → steps → encode → read back where re-encoded. *out need not be initialised; clear it after success. */
     enum gri_status (*run)(struct gri_codec *codec, const struct gri_plan *plan, struct gri_slice source, struct gri_picture *out,

@@ -20,6 +20,8 @@ struct gri_executor {
     bool (*submit)(struct gri_executor *executor, struct gri_task *task);
 };
 
-static inline bool gri_submit(struct gri_executor *executor, struct gri_task *task) { return executor->submit(executor, task); }
+static inline bool gri_submit(struct gri_executor *executor, struct gri_task *task) {
+    return executor->submit(executor, task);
+}
 
 #endif

@@ -8,15 +8,15 @@
 #include <grisaille/loop.h>
 
 struct gri_fetch {
-    struct gri_op op;        /* error: reason dns … too_large; for http_4xx/5xx/rate_limited the class says if to retry */
-    const char *url;         /* in: canonical; borrowed until done */
-    int http_status;         /* out: of the last response, 0 if none */
-    char *final_url;         /* out: owned, NULL on failure before any response */
+    struct gri_op op; /* error: reason dns … too_large; for http_4xx/5xx/rate_limited the class says if to retry */
+    const char *url;  /* in: canonical; borrowed until done */
+    int http_status;  /* out: of the last response, 0 if none */
+    char *final_url;  /* out: owned, NULL on failure before any response */
     char content_type[GRI_MIME_MAX], etag[GRI_HEADER_MAX], last_modified[GRI_HEADER_MAX], provider_id[GRI_HEADER_MAX]; /* out */
-    struct gri_bytes body;   /* out: owned, also kept (up to 64 KiB) when the answer was an error */
-    int64_t retry_after_ms;  /* out: of Retry-After, -1 if there was none */
-    bool throttled;          /* out: 429, or 503 with Retry-After: the host wants to be left alone */
-    int redirects;           /* out */
+    struct gri_bytes body;             /* out: owned, also kept (up to 64 KiB) when the answer was an error */
+    int64_t retry_after_ms;            /* out: of Retry-After, -1 if there was none */
+    bool throttled;                    /* out: 429, or 503 with Retry-After: the host wants to be left alone */
+    int redirects;                     /* out */
     double dns_seconds, total_seconds; /* out */
 };
 

@@ -27,7 +27,7 @@ const char *gri_image_sum_name(enum gri_image_sum stage);
 struct gri_image_check {
     enum gri_image_sum stage;
     char recorded[GRI_SHA256_HEX], computed[GRI_SHA256_HEX]; /* of the sum that failed; "" where there is none */
-    bool fields_sound; /* source and document hold: only `data` may be wrong */
+    bool fields_sound;                                       /* source and document hold: only `data` may be wrong */
 };
 void gri_image_verify(const struct gri_crypto *crypto, const struct gri_image *image, struct gri_image_check *check);
 /* Takes an _id apart: "<sha256>:<pipeline>[/<output>]". False when it is no such text. */

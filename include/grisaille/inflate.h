@@ -14,7 +14,8 @@ typedef enum gri_status gri_inflate_sink(void *arg, struct gri_slice plain, stru
 struct gri_inflate_ops {
     struct gri_inflate *(*begin)(int64_t max_bytes); /* of plain bytes, in all members together */
     /* Damaged input: reason bad_request; over max_bytes: reason body_too_large; or the sink's error. */
-    enum gri_status (*feed)(struct gri_inflate *inflate, struct gri_slice gzip, gri_inflate_sink *sink, void *arg, struct gri_error *error);
+    enum gri_status (*feed)(struct gri_inflate *inflate, struct gri_slice gzip, gri_inflate_sink *sink, void *arg,
+                            struct gri_error *error);
     /* Frees it. Input that stopped inside a member: reason bad_request. */
     enum gri_status (*end)(struct gri_inflate *inflate, struct gri_error *error);
     void (*abort)(struct gri_inflate *inflate); /* frees it; NULL is fine */

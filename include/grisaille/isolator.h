@@ -19,8 +19,8 @@ enum gri_isolated_end {
 };
 
 struct gri_isolated {
-    struct gri_op op;            /* OK: fetch and picture are there. Else `end`, and `fetch` where it is ANSWERED, still mean something */
-    const char *url;             /* in: canonical; borrowed until done */
+    struct gri_op op; /* OK: fetch and picture are there. Else `end`, and `fetch` where it is ANSWERED, still mean something */
+    const char *url;  /* in: canonical; borrowed until done */
     struct gri_slice definition; /* in: the pipeline's canonical JSON; borrowed until done */
     enum gri_isolated_end end;   /* out */
     struct gri_fetch fetch;      /* out, owned: its op tells how the fetch itself ended; its body is the source */
@@ -60,9 +60,11 @@ enum gri_status gri_frame_read_request(struct gri_slice payload, char **url, str
 void gri_frame_write_started(struct gri_bytes *out);
 
 /* All outputs of `request`, op's status and error included. */
-enum gri_status gri_frame_write_result(const struct gri_isolated *request, struct gri_bytes *out, struct gri_error *error) GRI_MUST_CHECK;
+enum gri_status gri_frame_write_result(const struct gri_isolated *request, struct gri_bytes *out,
+                                       struct gri_error *error) GRI_MUST_CHECK;
 /* Into a request that gri_isolated_init made. The child may be hostile by now: everything is checked. Nonsense is reason
  * bad_request, and the outputs are empty. */
-enum gri_status gri_frame_read_result(struct gri_slice payload, struct gri_isolated *request, struct gri_error *error) GRI_MUST_CHECK;
+enum gri_status gri_frame_read_result(struct gri_slice payload, struct gri_isolated *request,
+                                      struct gri_error *error) GRI_MUST_CHECK;
 
 #endif

@@ -7,22 +7,22 @@
 #include <grisaille/crypto.h>
 
 enum {
-    GRI_URL_MAX = 8192,          /* bytes of a URL */
-    GRI_HOST_MAX = 256,          /* with NUL */
-    GRI_NAME_MAX = 64,           /* a pipeline's, rule's, output's name, with NUL: [a-z0-9_-]+ */
-    GRI_VERSION_HEX = 12,        /* digits of a pipeline's or ruleset's version */
+    GRI_URL_MAX = 8192,                                          /* bytes of a URL */
+    GRI_HOST_MAX = 256,                                          /* with NUL */
+    GRI_NAME_MAX = 64,                                           /* a pipeline's, rule's, output's name, with NUL: [a-z0-9_-]+ */
+    GRI_VERSION_HEX = 12,                                        /* digits of a pipeline's or ruleset's version */
     GRI_PIPELINE_MAX = GRI_NAME_MAX + 1 + GRI_VERSION_HEX,       /* "name@0123456789ab", with NUL */
     GRI_KEY_MAX = 64 + 1 + GRI_NAME_MAX,                         /* "<sha256 hex>:<pipeline name>", with NUL */
     GRI_IMAGE_ID_MAX = 64 + 1 + GRI_PIPELINE_MAX + GRI_NAME_MAX, /* "<sha256>:<name@version>[/<output>]" */
-    GRI_CATALOG_ID_MAX = 25,     /* 24 hex digits and NUL */
-    GRI_ENTRY_ID_MAX = 44,       /* a Redis stream id, "ms-seq", with NUL */
-    GRI_WORKER_MAX = 96,         /* a consumer's name: host-pid-random */
-    GRI_CHUNK_LINES = 2000,      /* lines of a catalog chunk, at most */
-    GRI_CHUNK_BYTES = 256 * 1024,/* bytes of a catalog chunk, at most */
-    GRI_LINE_KEEP = 2048,        /* bytes kept of a rejected line */
-    GRI_BASE64_MAX = 15 * 1024 * 1024, /* bytes of a stored base64 text */
+    GRI_CATALOG_ID_MAX = 25,                                     /* 24 hex digits and NUL */
+    GRI_ENTRY_ID_MAX = 44,                                       /* a Redis stream id, "ms-seq", with NUL */
+    GRI_WORKER_MAX = 96,                                         /* a consumer's name: host-pid-random */
+    GRI_CHUNK_LINES = 2000,                                      /* lines of a catalog chunk, at most */
+    GRI_CHUNK_BYTES = 256 * 1024,                                /* bytes of a catalog chunk, at most */
+    GRI_LINE_KEEP = 2048,                                        /* bytes kept of a rejected line */
+    GRI_BASE64_MAX = 15 * 1024 * 1024,                           /* bytes of a stored base64 text */
     GRI_MIME_MAX = 80,
-    GRI_HEADER_MAX = 256         /* kept of an etag, last-modified, provider id */
+    GRI_HEADER_MAX = 256 /* kept of an etag, last-modified, provider id */
 };
 
 /* Work as it stands in {gri}:jobs. */
@@ -43,10 +43,10 @@ void gri_pipeline_name(const char *pipeline, char name[GRI_NAME_MAX]);
 /* An entry read from {gri}:urls: a bare URL, or a reference to a chunk. */
 struct gri_url_entry {
     char id[GRI_ENTRY_ID_MAX];
-    int64_t deliveries;           /* 1 at the first; from XPENDING at a reclaim */
-    char *url;                    /* owned; NULL for a chunk; bytes as pushed, NUL-terminated, may be any text */
+    int64_t deliveries; /* 1 at the first; from XPENDING at a reclaim */
+    char *url;          /* owned; NULL for a chunk; bytes as pushed, NUL-terminated, may be any text */
     size_t url_len;
-    char pipeline[GRI_NAME_MAX];  /* "" → the default pipeline */
+    char pipeline[GRI_NAME_MAX];      /* "" → the default pipeline */
     char catalog[GRI_CATALOG_ID_MAX]; /* "" for a bare URL */
     int64_t chunk;
 };
@@ -88,8 +88,8 @@ struct gri_image {
     int64_t bytes; /* of the output */
     struct gri_source source;
     struct gri_sums sums;
-    char made_by[160]; /* "grisaille 0.1.0; libvips 8.14.1; libjpeg-turbo 2.1.2" */
-    char note[160];    /* "" or what was odd about the source ("12 bytes after the end of the image") */
+    char made_by[160];                     /* "grisaille 0.1.0; libvips 8.14.1; libjpeg-turbo 2.1.2" */
+    char note[160];                        /* "" or what was odd about the source ("12 bytes after the end of the image") */
     int64_t fetched_at_ms, inserted_at_ms; /* Unix ms, UTC */
 };
 

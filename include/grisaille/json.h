@@ -11,7 +11,15 @@
 
 struct gri_json;
 
-enum gri_json_kind { GRI_JSON_NULL, GRI_JSON_BOOL, GRI_JSON_INT, GRI_JSON_REAL, GRI_JSON_STRING, GRI_JSON_ARRAY, GRI_JSON_OBJECT };
+enum gri_json_kind {
+    GRI_JSON_NULL,
+    GRI_JSON_BOOL,
+    GRI_JSON_INT,
+    GRI_JSON_REAL,
+    GRI_JSON_STRING,
+    GRI_JSON_ARRAY,
+    GRI_JSON_OBJECT
+};
 
 struct gri_json *gri_json_object(void);
 struct gri_json *gri_json_array(void);
@@ -48,11 +56,13 @@ int64_t gri_json_number(const struct gri_json *value, int64_t otherwise);
 bool gri_json_flag(const struct gri_json *value, bool otherwise);
 double gri_json_double(const struct gri_json *value, double otherwise); /* of int or real */
 /* Calls visit for each member in the order of insertion. */
-void gri_json_each(const struct gri_json *object, void (*visit)(const char *key, const struct gri_json *value, void *arg), void *arg);
+void gri_json_each(const struct gri_json *object, void (*visit)(const char *key, const struct gri_json *value, void *arg),
+                   void *arg);
 
 /* Compact text appended to `out`; `sorted`: keys in byte order and reals with 17 digits (a canonical form to hash); else
  * reals have 15. On failure `out` is as it was. */
-enum gri_status gri_json_write(const struct gri_json *value, bool sorted, struct gri_bytes *out, struct gri_error *error) GRI_MUST_CHECK;
+enum gri_status gri_json_write(const struct gri_json *value, bool sorted, struct gri_bytes *out,
+                               struct gri_error *error) GRI_MUST_CHECK;
 /* With two spaces of indent, for people. */
 enum gri_status gri_json_pretty(const struct gri_json *value, struct gri_bytes *out, struct gri_error *error) GRI_MUST_CHECK;
 /* Parses text; duplicate keys, trailing bytes and depth over 64 are errors (reason bad_request, line and column told). */

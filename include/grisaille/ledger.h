@@ -12,7 +12,13 @@
 #include <grisaille/loop.h>
 
 enum gri_url_state { GRI_URL_ABSENT, GRI_URL_QUEUED, GRI_URL_WAITING, GRI_URL_DONE, GRI_URL_DEAD };
-enum gri_catalog_state { GRI_CATALOG_RUNNING, GRI_CATALOG_FINISHED, GRI_CATALOG_PAUSED, GRI_CATALOG_CANCELLED, GRI_CATALOG_DELETING };
+enum gri_catalog_state {
+    GRI_CATALOG_RUNNING,
+    GRI_CATALOG_FINISHED,
+    GRI_CATALOG_PAUSED,
+    GRI_CATALOG_CANCELLED,
+    GRI_CATALOG_DELETING
+};
 
 /* "queued", "running", …; static storage. */
 const char *gri_url_state_name(enum gri_url_state state);
@@ -80,14 +86,14 @@ struct gri_ledger_chunk {
     struct gri_op op;
     const char *catalog;
     int64_t number;
-    bool found, admitted;           /* out; not found: GRI_OK with found = false */
-    enum gri_catalog_state state;   /* out */
-    char pipeline[GRI_PIPELINE_MAX];/* out: pinned name@version */
-    char rules[GRI_PIPELINE_MAX];   /* out: pinned ruleset, "rules@version" */
-    bool retry_dead;                /* out: the catalog gives known dead URLs another life */
-    int64_t first_line, lines;      /* out: number (from 1) of the first line that begins here; how many begin here */
-    bool continued;                 /* out: the text begins inside a line of the chunk before (skip to the first newline) */
-    struct gri_bytes text;          /* out: initialise before, clear after */
+    bool found, admitted;            /* out; not found: GRI_OK with found = false */
+    enum gri_catalog_state state;    /* out */
+    char pipeline[GRI_PIPELINE_MAX]; /* out: pinned name@version */
+    char rules[GRI_PIPELINE_MAX];    /* out: pinned ruleset, "rules@version" */
+    bool retry_dead;                 /* out: the catalog gives known dead URLs another life */
+    int64_t first_line, lines;       /* out: number (from 1) of the first line that begins here; how many begin here */
+    bool continued;                  /* out: the text begins inside a line of the chunk before (skip to the first newline) */
+    struct gri_bytes text;           /* out: initialise before, clear after */
 };
 
 enum gri_definition_kind { GRI_DEF_RULES, GRI_DEF_PIPELINE };
@@ -96,7 +102,7 @@ enum gri_definition_kind { GRI_DEF_RULES, GRI_DEF_PIPELINE };
 struct gri_ledger_definition {
     struct gri_op op;
     enum gri_definition_kind kind;
-    const char *id; /* name@version */
+    const char *id;        /* name@version */
     struct gri_bytes body; /* out: initialise before, clear after */
 };
 
@@ -135,7 +141,7 @@ struct gri_line_error {
     int64_t line;
     struct gri_slice text; /* cut at GRI_LINE_KEEP by the adapter; any bytes */
     enum gri_reason reason;
-    char detail[120];      /* the rule's name, say */
+    char detail[120]; /* the rule's name, say */
 };
 
 /* One catalog_errors document a line (_id = catalog and number; again is harmless). */
@@ -189,10 +195,10 @@ struct gri_ledger_stale {
     struct gri_op op;
     int64_t min_age_ms;
     size_t limit;
-    const char *after; /* the `cursor` of the page before, or "" */
-    struct gri_due *due;                /* out */
-    size_t count;                       /* out */
-    char cursor[GRI_KEY_MAX + 32];      /* out: "" at the end */
+    const char *after;             /* the `cursor` of the page before, or "" */
+    struct gri_due *due;           /* out */
+    size_t count;                  /* out */
+    char cursor[GRI_KEY_MAX + 32]; /* out: "" at the end */
 };
 
 /* --- workers ------------------------------------------------------------------------------------------------------ */
@@ -202,8 +208,8 @@ struct gri_url_record {
     int64_t run;
     int attempts;
     char pipeline[GRI_PIPELINE_MAX];
-    int64_t limited_ms; /* since its first 429; 0 never */
-    int64_t age_ms;     /* since it was accepted */
+    int64_t limited_ms;               /* since its first 429; 0 never */
+    int64_t age_ms;                   /* since it was accepted */
     char catalog[GRI_CATALOG_ID_MAX]; /* first.catalog, or "" */
     enum gri_reason reason;           /* of its last failure; none: there was none */
 };
@@ -263,9 +269,9 @@ struct gri_ledger_gauges {
 struct gri_ledger_reap {
     struct gri_op op;
     int64_t min_age_ms;
-    size_t limit;     /* catalogs looked at, at most */
-    char cursor[40];  /* in and out: where to go on; "" the beginning, and the end */
-    int64_t reaped;   /* out */
+    size_t limit;    /* catalogs looked at, at most */
+    char cursor[40]; /* in and out: where to go on; "" the beginning, and the end */
+    int64_t reaped;  /* out */
 };
 
 struct gri_ledger {

@@ -28,8 +28,8 @@ const char *gri_level_name(enum gri_level level);
 /* {"time":"2026-11-21T09:00:00.000Z","level":"info","role":…,"instance":…,"event":"drain_started",…}. `event` is a stable
  * snake_case name. URLs lose their credentials; text is cut at 1 KiB. A NULL log drops the line. */
 void gri_log_write(struct gri_log *log, enum gri_level level, const char *event, const struct gri_field *fields, size_t count);
-#define gri_log(log, level, event, ...)                                                                                     \
-    gri_log_write((log), (level), (event), (const struct gri_field[]){__VA_ARGS__},                                         \
+#define gri_log(log, level, event, ...)                                             \
+    gri_log_write((log), (level), (event), (const struct gri_field[]){__VA_ARGS__}, \
                   sizeof((const struct gri_field[]){__VA_ARGS__}) / sizeof(struct gri_field))
 /* A line for an error: fields reason, class, detail before those given. */
 void gri_log_error(struct gri_log *log, enum gri_level level, const char *event, const struct gri_error *error);

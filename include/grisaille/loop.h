@@ -17,7 +17,7 @@ struct gri_loop_ops {
     uint64_t (*random)(struct gri_loop *loop); /* uniform 64 bits; seeded in the simulation */
     /* Calls fire(arg) once, after_ms from now (0: next turn), on the loop thread. The handle is dead once fire is called. */
     struct gri_timer *(*timer_start)(struct gri_loop *loop, int64_t after_ms, void (*fire)(void *arg), void *arg);
-    void (*timer_stop)(struct gri_loop *loop, struct gri_timer *timer); /* NULL is fine; never after it fired */
+    void (*timer_stop)(struct gri_loop *loop, struct gri_timer *timer);     /* NULL is fine; never after it fired */
     void (*post)(struct gri_loop *loop, void (*run)(void *arg), void *arg); /* any thread: run(arg) on the loop thread */
 };
 
@@ -26,14 +26,24 @@ struct gri_loop {
     const struct gri_loop_ops *ops;
 };
 
-static inline int64_t gri_now_ms(struct gri_loop *loop) { return loop->ops->now_ms(loop); }
-static inline int64_t gri_wall_ms(struct gri_loop *loop) { return loop->ops->wall_ms(loop); }
-static inline uint64_t gri_random(struct gri_loop *loop) { return loop->ops->random(loop); }
+static inline int64_t gri_now_ms(struct gri_loop *loop) {
+    return loop->ops->now_ms(loop);
+}
+static inline int64_t gri_wall_ms(struct gri_loop *loop) {
+    return loop->ops->wall_ms(loop);
+}
+static inline uint64_t gri_random(struct gri_loop *loop) {
+    return loop->ops->random(loop);
+}
 static inline struct gri_timer *gri_timer_start(struct gri_loop *loop, int64_t after_ms, void (*fire)(void *arg), void *arg) {
     return loop->ops->timer_start(loop, after_ms, fire, arg);
 }
-static inline void gri_timer_stop(struct gri_loop *loop, struct gri_timer *timer) { loop->ops->timer_stop(loop, timer); }
-static inline void gri_post(struct gri_loop *loop, void (*run)(void *arg), void *arg) { loop->ops->post(loop, run, arg); }
+static inline void gri_timer_stop(struct gri_loop *loop, struct gri_timer *timer) {
+    loop->ops->timer_stop(loop, timer);
+}
+static inline void gri_post(struct gri_loop *loop, void (*run)(void *arg), void *arg) {
+    loop->ops->post(loop, run, arg);
+}
 
 /* First member of every request to a port. The caller owns the request; it may not touch or free it between submit and
  * `done`. `done` is called exactly once, on the loop's thread, never from inside the submit call, and always in bounded

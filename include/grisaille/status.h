@@ -31,8 +31,8 @@ enum gri_reason {
 struct gri_error {
     enum gri_status status; /* the class */
     enum gri_reason reason;
-    bool unknown;           /* a write whose outcome nobody knows (timeout, connection lost, write concern) */
-    char detail[400];       /* one sentence: what, where, what to do; UTF-8, no secrets, cut to fit */
+    bool unknown;     /* a write whose outcome nobody knows (timeout, connection lost, write concern) */
+    char detail[400]; /* one sentence: what, where, what to do; UTF-8, no secrets, cut to fit */
 };
 
 /* One row of reasons.def. */

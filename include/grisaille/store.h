@@ -36,11 +36,11 @@ enum gri_inserted {
 };
 
 struct gri_image_insert {
-    const struct gri_image *image; /* borrowed until done */
-    enum gri_inserted result;      /* out */
-    bool own;                      /* out, SAME_CONTENT: the stored one's job is this job (an own earlier write) */
+    const struct gri_image *image;   /* borrowed until done */
+    enum gri_inserted result;        /* out */
+    bool own;                        /* out, SAME_CONTENT: the stored one's job is this job (an own earlier write) */
     char found_id[GRI_IMAGE_ID_MAX]; /* out: the image to link (its own id for INSERTED, SAME_CONTENT) */
-    struct gri_error error;        /* out, NOT_INSERTED */
+    struct gri_error error;          /* out, NOT_INSERTED */
 };
 
 /* One unordered bulk insert. A duplicate is read back with majority before it is answered. With op.status != GRI_OK the

@@ -99,15 +99,16 @@ struct gri_stream_inspect {
 };
 
 /* The fleet's gate of one host. `take` requests are asked for at `per_second` (0: no budget); a host that is blocked grants
- * nothing. The bucket reserves: wait_ms[i] tells when request i may go (0: now), within `horizon_ms`; later ones get -1. */
+ * nothing. With `take` 0 only the block is asked for. The bucket reserves: wait_ms[i] tells when request i may go (0: now),
+ * within `horizon_ms`; later ones get -1. */
 struct gri_stream_gate {
     struct gri_op op;
     const char *host;
     double per_second;
     size_t take;
     int64_t horizon_ms;
-    int64_t *wait_ms;      /* out: array of `take` that the caller provides */
-    int64_t blocked_ms;    /* out: 0, or for how long the host is still to be left alone */
+    int64_t *wait_ms;   /* out: array of `take` that the caller provides */
+    int64_t blocked_ms; /* out: 0, or for how long the host is still to be left alone */
 };
 
 /* A host said 429 or 503 with Retry-After: the fleet leaves it alone for ms (never shortened). */
@@ -153,7 +154,8 @@ struct gri_stream {
 struct gri_stream_ops {
     void (*open)(struct gri_stream *stream); /* starts connecting; `changed` tells */
     void (*read)(struct gri_stream *stream, struct gri_stream_read *request);
-    void (*cancel_read)(struct gri_stream *stream, struct gri_stream_read *request); /* a blocked read ends soon, with what it got */
+    void (*cancel_read)(struct gri_stream *stream,
+                        struct gri_stream_read *request); /* a blocked read ends soon, with what it got */
     void (*reclaim)(struct gri_stream *stream, struct gri_stream_reclaim *request);
     void (*heartbeat)(struct gri_stream *stream, struct gri_stream_heartbeat *request);
     void (*ack)(struct gri_stream *stream, struct gri_stream_ack *request);

@@ -64,7 +64,9 @@ struct gri_transform_param {
 /* What the codec port can do without decoding pixels. */
 enum gri_compressed_form {
     GRI_COMPRESSED_NONE = 0,
-    GRI_COMPRESSED_JPEG_LUMA = 1 /* keeps a JPEG's luma component, drops the others */
+    GRI_COMPRESSED_JPEG_LUMA = 1, /* keeps a JPEG's luma component, drops the others; all of luma's data is validated */
+    GRI_COMPRESSED_JPEG_LUMA_UNREAD =
+        2 /* the same; of luma's data only the structure is checked where reading it is not needed */
 };
 
 struct gri_transform {

@@ -3,7 +3,6 @@
 import contextlib
 import pathlib
 import signal
-import types
 
 import pymongo
 
@@ -59,8 +58,9 @@ class Node:
 class ReplicaSet:
     """Three nodes by default. `uri` and `client` as kit.Mongo has them, so that a fleet runs on either."""
 
-    def __init__(self, folder, size=3):
-        self.nodes = [Node(number, folder) for number in range(size)]
+    def __init__(self, folder, size=3, data=None):
+        """data: folders of nodes that do not live in `folder`, by number."""
+        self.nodes = [Node(number, folder, (data or {}).get(number)) for number in range(size)]
         try:
             members = [{"_id": node.number, "host": f"127.0.0.1:{node.port}"} for node in self.nodes]
             config = {"_id": "rs0", "members": members,
@@ -92,6 +92,16 @@ class ReplicaSet:
             node.direct.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=min(3, seconds), force=True)
         return node
 
+    def step_up(self, node):
+        """Makes this one the primary."""
+        def done():
+            with contextlib.suppress(pymongo.errors.PyMongoError):
+                if not node.is_primary():
+                    node.direct.admin.command("replSetStepUp")
+            return node.is_primary()
+
+        kit.wait_until(done, 60, f"node {node.number} is the primary", 0.5)
+
     def heal(self):
         """Every node runs and has joined again."""
         for node in self.nodes:
@@ -121,20 +131,24 @@ class ReplicaSet:
                 node.kill()
 
 
+class FailPoint:
+    """An injected failure of a node, as long as the block lasts; `met`: how often it was met (known afterwards)."""
+
+    def __init__(self, node, name, mode, **data):
+        self.node, self.name, self.mode, self.data, self.met = node, name, mode, data, None
+
+    def off(self):
+        return self.node.direct.admin.command({"configureFailPoint": self.name, "mode": "off"})["count"]
+
+    def __enter__(self):
+        self.before = self.off()  # the server counts since its start
+        self.node.direct.admin.command({"configureFailPoint": self.name, "mode": self.mode, "data": self.data})
+        return self
+
+    def __exit__(self, *_):
+        self.met = self.off() - self.before
+
+
 def fail_command(node, commands, mode, **data):
-    """On: the next commands of the product on this node fail so."""
-    node.direct.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": {"failCommands": commands, "appName": APP, **data}})
-
-
-def fail_point(node, name, mode, **data):
-    node.direct.admin.command({"configureFailPoint": name, "mode": mode, "data": data})
-
-
-def end_fail_point(node, name="failCommand"):
-    """Off; how often it was met."""
-    return node.direct.admin.command({"configureFailPoint": name, "mode": "off"})["count"]
-
-
-def with_replica_set(servers, mongo):
-    """The session's servers, with this set in place of the one-node MongoDB."""
-    return types.SimpleNamespace(redis=servers.redis, origin=servers.origin, folder=servers.folder, mongo=mongo)
+    """The next commands of the product on this node fail so."""
+    return FailPoint(node, "failCommand", mode, failCommands=commands, appName=APP, **data)

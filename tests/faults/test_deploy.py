@@ -10,7 +10,7 @@ from oracle import check_receipt
 from recovery import QUICK, Supervisor, drain, verify
 from test_pauses import instance, metric, pending
 
-LINES = 1200
+LINES = 1000
 GRACE_SECONDS = 30
 POLITE = {"worker.lease_ms": 10000, "worker.heartbeat_ms": 1000, "worker.drain_ms": GRACE_SECONDS * 1000}
 
@@ -31,8 +31,8 @@ def replace(cluster, role, old):
 
 @pytest.mark.quick
 def test_a_rolling_restart_of_every_process_changes_no_number_and_redelivers_nothing(fleet, origin):
-    data = kit.make_catalog(LINES, "--clean", "--max-size", "64")
-    cluster = fleet(schedulers=2, workers=2, settings=POLITE)
+    data = "".join(f"https://origin.test/fault/slow/400?k=rolling-{number}\n" for number in range(LINES)).encode()
+    cluster = fleet(schedulers=2, workers=2, settings={**POLITE, "worker.slots": 16})
     catalog = cluster.push(data)
     taken_over, under_load = 0, 0
     for role in ("worker", "scheduler", "worker", "scheduler"):
@@ -54,7 +54,7 @@ def test_a_rolling_restart_of_every_process_changes_no_number_and_redelivers_not
     taken_over += sum(metric(daemon, "grisaille_reclaims_total") for role in ("worker", "scheduler") for daemon in cluster.of(role))
     assert under_load == 2 and taken_over == 0, f"{taken_over} entries were redelivered"
     assert cluster.db.events.count_documents({"event": {"$in": ["reclaimed", "repaired"]}}) == 0
-    often = collections.Counter(origin.counts("picsum.photos/").values())
+    often = collections.Counter(origin.counts("origin.test/fault/slow/").values())
     assert often == {1: LINES}, f"times asked → URLs: {often}"
     counts = receipt["counts"]
     assert (counts["lines"], counts["accepted"], counts["stored"] + counts["duplicate_content"], counts["dead"]) == (LINES, LINES, LINES, 0)
@@ -86,6 +86,7 @@ def test_a_push_is_whole_or_not_at_all_when_the_api_is_replaced_under_it(fleet):
     cluster.verify()
 
 
+@pytest.mark.slow
 def test_innocent_urls_survive_ten_rolling_kills(fleet, origin):
     """Every worker dies ten times with the same slow jobs in hand; delivered eleven times, they are no poison."""
     cluster = fleet(schedulers=1, workers=2, settings={**QUICK, "worker.job_timeout_ms": 60000})

@@ -454,6 +454,8 @@ def test_up_runs_all_restarts_what_dies_and_stops_all(tmp_path, session_origin):
         assert set(told) == {"api", "redis", "mongo", "config", "data"}
         assert b"starting Redis and MongoDB" in up.error
         env = {"GRISAILLE_CONFIG": told["config"]}
+        effective = {row["key"]: row["value"] for row in json.loads(fine("config", "--json", env=env))}
+        assert effective["fetch.connect_to"] == session_origin.connect_to()  # what up was given holds for the other commands
         kit.wait_until(lambda: run("status", env=env)[0] == 0, 60, "status answers")
         catalog = tmp_path / "catalog.txt"
         catalog.write_text("".join(url(n) + "\n" for n in range(20)))
@@ -507,7 +509,7 @@ def test_up_without_services_keeps_their_addresses_out_of_arguments_and_files(tm
         assert told["mongo"] == servers.mongo.uri
         commands = up.descendants()
         assert len(commands) == 3 and not [command for command in commands.values() if "mongodb://" in command or "redis://" in command]
-        assert "mongo" not in pathlib.Path(told["config"]).read_text()
+        assert told["config"] == str(config) and not list(pathlib.Path(told["data"]).glob("grisaille.yaml"))
         up.child.send_signal(signal.SIGINT)
         assert up.child.wait(150) == 0, (up.error.decode(), up.logs())
         assert not [pid for pid in commands if exists(pid)]

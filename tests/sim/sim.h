@@ -20,8 +20,8 @@
 enum {
     SIM_PROCESSES_MAX = 8,
     SIM_CATALOGS_MAX = 4,
-    SIM_LINES_MAX = 60,  /* of a catalog */
-    SIM_URLS = 160,      /* distinct URLs of the origin's numbering */
+    SIM_LINES_MAX = 60, /* of a catalog */
+    SIM_URLS = 160,     /* distinct URLs of the origin's numbering */
     SIM_BARE_MAX = 24,
     SIM_HOST_CONCURRENCY = 8,
     SIM_BAD_LINES = 6
@@ -67,9 +67,9 @@ struct sim_process {
     struct sim_world *world;
     int index;
     bool is_worker, alive, draining;
-    uint64_t life;   /* rises with each start and end */
-    int64_t owner;   /* the consumer's name, as a number: of this life alone */
-    bool stranded;   /* Redis may hold entries for it that it does not know of, or no longer */
+    uint64_t life; /* rises with each start and end */
+    int64_t owner; /* the consumer's name, as a number: of this life alone */
+    bool stranded; /* Redis may hold entries for it that it does not know of, or no longer */
     int64_t drain_at_ms, paused_ms, paused_until_ms;
     char name[GRI_WORKER_MAX];
     /* its ports */
@@ -82,7 +82,7 @@ struct sim_process {
     struct gri_codec codec;
     struct sim_request *requests; /* under way */
     struct gri_timer *timers;
-    char known_epoch[24]; /* what its stream adapter last saw; "" never connected */
+    char known_epoch[24];                 /* what its stream adapter last saw; "" never connected */
     bool stream_up, stream_open, told_up; /* told_up: the state machine thinks that it is connected */
     struct gri_scheduler *scheduler;
     struct gri_worker *worker;

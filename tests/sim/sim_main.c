@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grisaille-sim [--seeds N] [--first K] [--seed K] [--file FILE] [--hashes] [--verbose]: whole histories of schedulers and workers
- * on simulated servers and time, each checked against the oracle at every step and at its end.
+/* grisaille-sim [--seeds N] [--first K] [--seed K] [--file FILE] [--stop-at N] [--hashes] [--verbose]: whole histories of
+ * schedulers and workers on simulated servers and time, each checked against the oracle at every step and at its end.
  *   --seeds N    N histories (500), from seed K of --first on (1)
  *   --seed K     this one alone, verbose: replays it
  *   --file FILE  first the seeds listed there, one a line (regressions)
+ *   --stop-at N  after N failing histories (5)
  *   --hashes     prints the hash of each history's whole trace, and runs each twice: the two must be equal
  * A failing seed is printed. Exit status 1 when one failed. */
 #include <getopt.h>
@@ -18,7 +19,7 @@
 #include "sim.h"
 #include "sim_mongo.h"
 
-enum { HEAL_LIMIT_MS = 20 * 60 * 1000, POLL_MS = 1000, FAILED_MAX = 5 };
+enum { HEAL_LIMIT_MS = 20 * 60 * 1000, POLL_MS = 1000 };
 
 struct tally {
     uint64_t histories, failed;
@@ -157,8 +158,7 @@ static void describe(const struct sim_world *world, int64_t took_ms) {
            (long long)world->window, (long long)(world->lease_ms / 1000), (long long)(world->chaos_ms / 1000),
            (long long)world->lost);
     for (int kind = 0; kind < SIM_FAULTS; kind++)
-        if (world->struck[kind])
-            printf(", %lld %s", (long long)world->struck[kind], sim_fault_name((enum sim_fault)kind));
+        if (world->struck[kind]) printf(", %lld %s", (long long)world->struck[kind], sim_fault_name((enum sim_fault)kind));
     printf("; drained %lld s after healing; %d violations\n", (long long)(took_ms / 1000), world->violations);
 }
 
@@ -180,7 +180,10 @@ static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool
     sim_oracle(world);
     int64_t took = until - world->chaos_ms;
     if (!quiet && (verbose || world->violations)) describe(world, took);
-    if (!quiet && world->violations) sim_redis_print(world->redis, world->now_ms);
+    if (!quiet && world->violations) {
+        sim_redis_print(world->redis, world->now_ms);
+        (void)fflush(stdout);
+    }
     tally->histories++;
     tally->failed += world->violations > 0;
     tally->lost += world->lost;
@@ -197,7 +200,7 @@ static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool
 /* --- runs --- */
 
 struct options {
-    uint64_t seeds, first;
+    uint64_t seeds, first, stop_at;
     const char *file;
     bool hashes, verbose;
 };
@@ -222,7 +225,7 @@ static bool run_file(struct sim_base *base, const struct options *options, struc
     while (fgets(line, sizeof line, file)) {
         char *end;
         uint64_t seed = strtoull(line, &end, 10);
-        if (end != line && tally->failed < FAILED_MAX) run_seed(base, seed, options, tally);
+        if (end != line && tally->failed < options->stop_at) run_seed(base, seed, options, tally);
     }
     (void)fclose(file);
     return true;
@@ -240,11 +243,11 @@ static void print_tally(const struct tally *tally, double seconds) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option names[] = {{"seeds", required_argument, NULL, 'n'},  {"first", required_argument, NULL, 'f'},
-                                          {"seed", required_argument, NULL, 's'},   {"file", required_argument, NULL, 'r'},
-                                          {"hashes", no_argument, NULL, 'h'},       {"verbose", no_argument, NULL, 'v'},
-                                          {0}};
-    struct options options = {.seeds = 500, .first = 1};
+    static const struct option names[] = {{"seeds", required_argument, NULL, 'n'},   {"first", required_argument, NULL, 'f'},
+                                          {"seed", required_argument, NULL, 's'},    {"file", required_argument, NULL, 'r'},
+                                          {"stop-at", required_argument, NULL, 'x'}, {"hashes", no_argument, NULL, 'h'},
+                                          {"verbose", no_argument, NULL, 'v'},       {0}};
+    struct options options = {.seeds = 500, .first = 1, .stop_at = 5};
     bool one = false;
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         if (option == 'n')
@@ -255,6 +258,8 @@ int main(int argc, char **argv) {
             options.first = strtoull(optarg, NULL, 10), one = options.verbose = true;
         else if (option == 'r')
             options.file = optarg;
+        else if (option == 'x')
+            options.stop_at = strtoull(optarg, NULL, 10);
         else if (option == 'h')
             options.hashes = true;
         else if (option == 'v')
@@ -270,7 +275,7 @@ int main(int argc, char **argv) {
     make_base(base);
     clock_t began = clock();
     bool ok = !options.file || run_file(base, &options, &tally);
-    for (uint64_t i = 0; ok && i < options.seeds && tally.failed < FAILED_MAX; i++)
+    for (uint64_t i = 0; ok && i < options.seeds && tally.failed < options.stop_at; i++)
         run_seed(base, options.first + i, &options, &tally);
     print_tally(&tally, (double)(clock() - began) / CLOCKS_PER_SEC);
     free_base(base);

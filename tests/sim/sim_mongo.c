@@ -299,8 +299,8 @@ static int64_t do_reject(struct sim_process *process, struct gri_op *op, bool pa
     for (size_t i = 0; i < reject->count; i++) {
         if (sim_has_line_error(mongo, catalog, reject->errors[i].line) || !sim_done_of_part(process, part)) continue;
         GRI_ASSERT(mongo->error_count < SIM_ROWS_MAX);
-        mongo->errors[mongo->error_count++] = (struct sim_line_error){
-            .catalog = catalog, .line = reject->errors[i].line, .reason = reject->errors[i].reason};
+        mongo->errors[mongo->error_count++] =
+            (struct sim_line_error){.catalog = catalog, .line = reject->errors[i].line, .reason = reject->errors[i].reason};
     }
     return 0;
 }

@@ -58,7 +58,8 @@ static void check_lines(struct sim_world *world, const struct sim_catalog *catal
         int n = catalog->urls[line - 1];
         bool error = sim_has_line_error(mongo, index, line);
         if (n == SIM_LINE_BAD && !error) sim_violation(world, "line %lld has no error", (long long)line);
-        if (n != SIM_LINE_BAD && error && !cancelled) sim_violation(world, "line %lld has an error without reason", (long long)line);
+        if (n != SIM_LINE_BAD && error && !cancelled)
+            sim_violation(world, "line %lld has an error without reason", (long long)line);
         if (n < 0) continue;
         const struct sim_url *url = sim_find_url(mongo, sim_key(world, n));
         if (!url && !error) sim_violation(world, "lost: line %lld, %s", (long long)line, sim_url(world, n));

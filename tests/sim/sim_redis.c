@@ -79,8 +79,8 @@ static void out_job(const struct sim_entry *entry, struct gri_job_entry *out) {
 }
 
 /* Hands entry i of the result arrays to the reader. */
-static void hand_out(enum gri_stream_name name, const struct sim_entry *entry, struct gri_url_entry *urls, struct gri_job_entry *jobs,
-                     size_t i) {
+static void hand_out(enum gri_stream_name name, const struct sim_entry *entry, struct gri_url_entry *urls,
+                     struct gri_job_entry *jobs, size_t i) {
     if (name == GRI_STREAM_URLS)
         out_url(entry, &urls[i]);
     else

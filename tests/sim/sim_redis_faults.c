@@ -123,11 +123,16 @@ void sim_redis_add_url(struct sim_world *world, const char *url) {
 void sim_redis_print(const struct sim_redis *redis, int64_t now_ms) {
     for (int s = 0; s < 2; s++) {
         const struct sim_list *list = &redis->now.lists[s];
-        printf("  %s: last delivered %lld, next %lld\n", s ? "jobs" : "urls", (long long)list->last_delivered, (long long)list->next_id);
+        printf("  %s: last delivered %lld, next %lld\n", s ? "jobs" : "urls", (long long)list->last_delivered,
+               (long long)list->next_id);
         for (size_t i = 0; i < list->count; i++) {
             const struct sim_entry *entry = &list->entries[i];
-            printf("    %lld %s: %s, consumer %lld, %lld deliveries, idle %lld ms\n", (long long)entry->id, s ? entry->job.url : entry->url ? entry->url : "chunk",
-                   entry->delivered ? "pending" : "new", (long long)entry->owner, (long long)entry->deliveries, (long long)(now_ms - entry->delivered_ms));
+            printf("    %lld %s: %s, consumer %lld, %lld deliveries, idle %lld ms\n", (long long)entry->id,
+                   s            ? entry->job.url
+                   : entry->url ? entry->url
+                                : "chunk",
+                   entry->delivered ? "pending" : "new", (long long)entry->owner, (long long)entry->deliveries,
+                   (long long)(now_ms - entry->delivered_ms));
         }
     }
 }
@@ -140,7 +145,6 @@ const char *sim_redis_leftovers(const struct sim_redis *redis, char out[200]) {
                          now->inflight_count);
     return out;
 }
-
 
 int64_t sim_redis_pending_of(const struct sim_process *process) {
     const struct sim_list *list = &process->world->redis->now.lists[process->is_worker ? GRI_STREAM_JOBS : GRI_STREAM_URLS];
@@ -183,7 +187,7 @@ void sim_redis_tamper(struct sim_world *world) {
     case 2: /* HDEL */
         if (state->inflight_count)
             state->inflight[sim_random(world) % state->inflight_count] = state->inflight[state->inflight_count - 1],
-            state->inflight_count--;
+                                                state->inflight_count--;
         break;
     case 3: /* DEL inflight */
         state->inflight_count = 0;

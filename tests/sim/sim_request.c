@@ -65,9 +65,9 @@ static void reach_server(void *arg) {
     }
     if (failed && request->cut) discard(request);
     if (failed) fail(request);
-    int64_t wait = !failed                             ? latency(world, request->server)
+    int64_t wait = !failed                         ? latency(world, request->server)
                    : request->lose || request->cut ? sim_between(world, 1, REQUEST_TIMEOUT_MS)
-                                                       : sim_between(world, 1, 50);
+                                                   : sim_between(world, 1, 50);
     request->executed = true; /* nothing more is to be done at the server */
     request->event = sim_at(world, process, wait, answer, request);
 }
@@ -75,10 +75,7 @@ static void reach_server(void *arg) {
 void sim_submit(struct sim_process *process, enum sim_server server, struct gri_op *op, sim_execute *execute) {
     struct sim_world *world = process->world;
     struct sim_request *request = gri_calloc(1, sizeof *request);
-    int64_t odds = world->healed         ? 0
-                   : server == SIM_REDIS ? world->lose_redis
-                   : server == SIM_MONGO ? world->lose_mongo
-                                         : 0;
+    int64_t odds = world->healed ? 0 : server == SIM_REDIS ? world->lose_redis : server == SIM_MONGO ? world->lose_mongo : 0;
     *request =
         (struct sim_request){.process = process, .server = server, .op = op, .execute = execute, .next = process->requests};
     if (request->next) request->next->previous = request;

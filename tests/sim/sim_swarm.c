@@ -123,7 +123,7 @@ static int64_t one_of(struct sim_world *world, const int64_t *values, size_t cou
 
 void sim_swarm_size(struct sim_world *world) {
     static const int64_t leases[] = {6000, 6000, 12000, 30000}, batches[] = {1, 4, 16, 64};
-    world->chaos_ms = sim_between(world, 4000, 40000);
+    world->chaos_ms = sim_between(world, 4000, 30000);
     world->urls = (int)sim_between(world, 5, SIM_URLS);
     world->window = sim_one_in(world, 2) ? 1000 : sim_between(world, 5, 60);
     world->lease_ms = one_of(world, leases, 4);

@@ -23,7 +23,8 @@ void sim_violation(struct sim_world *world, const char *format, ...) {
 /* A link is written only to an image that is there; a failure changes only the run that it speaks of. */
 void sim_watch_finish(struct sim_world *world, const struct sim_url *before, const struct gri_finish *item) {
     if (item->kind != GRI_FINISH_DONE) {
-        if (item->run > before->run) sim_violation(world, "%s: a write of run %lld, which never was", before->url, (long long)item->run);
+        if (item->run > before->run)
+            sim_violation(world, "%s: a write of run %lld, which never was", before->url, (long long)item->run);
         return;
     }
     const struct sim_image *image = sim_find_image(world->mongo, item->image);

@@ -72,8 +72,7 @@ uint64_t sim_at(struct sim_world *world, struct sim_process *process, int64_t af
     uint32_t place = take_place(world);
     world->base->events[place] =
         (struct sim_event){.seq = seq, .process = process, .life = process ? process->life : 0, .run = run, .arg = arg};
-    push_ref(world,
-             (struct sim_event_ref){.at = world->now_ms + (after_ms > 0 ? after_ms : 0), .seq = seq, .place = place});
+    push_ref(world, (struct sim_event_ref){.at = world->now_ms + (after_ms > 0 ? after_ms : 0), .seq = seq, .place = place});
     return seq << PLACE_BITS | place;
 }
 

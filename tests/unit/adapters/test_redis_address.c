@@ -131,10 +131,11 @@ static void sentinels_share_user_and_password_and_name_a_master(void **state) {
 static void sentinels_that_are_wrong_are_refused(void **state) {
     (void)state;
     static const char *const urls[] = {
-        "redis+sentinel://",         "redis+sentinel://a",       "redis+sentinel://a/",    "redis+sentinel://a,/m",
-        "redis+sentinel://,a/m",     "redis+sentinel://a:0/m",   "redis+sentinel://a/m/x", "redis+sentinel://a/m/1/2",
-        "redis+sentinel://a/m?db=1", "redis+sentinel://u@a/m",   "redis+sentinel://a/%00", "redis+sentinel://a b:x/m",
-        "redis+sentinel://a?x/m",    "redis+sentinel://[::1/m",  "redis+sentinel://1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g,h/m",
+        "redis+sentinel://",      "redis+sentinel://a",       "redis+sentinel://a/",
+        "redis+sentinel://a,/m",  "redis+sentinel://,a/m",    "redis+sentinel://a:0/m",
+        "redis+sentinel://a/m/x", "redis+sentinel://a/m/1/2", "redis+sentinel://a/m?db=1",
+        "redis+sentinel://u@a/m", "redis+sentinel://a/%00",   "redis+sentinel://a b:x/m",
+        "redis+sentinel://a?x/m", "redis+sentinel://[::1/m",  "redis+sentinel://1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g,h/m",
     };
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         struct gri_redis_sentinels sentinels;
@@ -147,9 +148,12 @@ static void sentinels_that_are_wrong_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(host_port_and_database_are_found), cmocka_unit_test(user_and_password_are_decoded_and_never_shown),
-        cmocka_unit_test(a_socket_path_is_taken_whole),     cmocka_unit_test(what_is_wrong_is_refused_without_naming_a_password),
-        cmocka_unit_test(tls_is_refused_with_a_way_out),    cmocka_unit_test(sentinels_share_user_and_password_and_name_a_master),
+        cmocka_unit_test(host_port_and_database_are_found),
+        cmocka_unit_test(user_and_password_are_decoded_and_never_shown),
+        cmocka_unit_test(a_socket_path_is_taken_whole),
+        cmocka_unit_test(what_is_wrong_is_refused_without_naming_a_password),
+        cmocka_unit_test(tls_is_refused_with_a_way_out),
+        cmocka_unit_test(sentinels_share_user_and_password_and_name_a_master),
         cmocka_unit_test(sentinels_that_are_wrong_are_refused),
     };
     return cmocka_run_group_tests_name("redis_address", tests, NULL, NULL);

@@ -392,6 +392,21 @@ static void stats_tell_depths_ages_and_memory(void **state) {
     world_drop_stream(&world, stream);
 }
 
+/* Of a finished job nobody asks again: its mark would fill the window for ever. */
+static void stats_clear_marks_whose_entry_was_deleted(void **state) {
+    (void)state;
+    struct gri_stream *stream = world_ready_stream(&world, "w1");
+    dispatch(stream, 0, 3, 100, NULL);
+    struct gri_stream_read read = read_some(stream, GRI_STREAM_JOBS, 1, 1000);
+    world_command(&world, "XDEL {gri}:jobs %s", read.jobs[0].id);
+    struct gri_stream_stats stats = {0};
+    RUN_OK(stream, stats, &stats);
+    assert_int_equal(stats.inflight, 2);
+    assert_int_equal(world_command(&world, "HLEN {gri}:inflight"), 2);
+    gri_job_entries_free(read.jobs, read.count);
+    world_drop_stream(&world, stream);
+}
+
 static void a_consumer_leaves_only_with_empty_hands(void **state) {
     (void)state;
     struct gri_stream *stream = world_ready_stream(&world, "w1");
@@ -495,6 +510,8 @@ static void a_blocked_host_grants_nothing_and_a_block_is_never_shortened(void **
     assert_int_equal(wait[1], -1);
     gate(stream, 0, 1, 100000, wait, &blocked);
     assert_int_equal(wait[0], -1);
+    gate(stream, 0, 0, 100000, wait, &blocked); /* only asked whether it is blocked */
+    assert_true(blocked > 55000 && blocked <= 60000);
     assert_true(world_command(&world, "PTTL {gri}:host:picsum.photos") > 55000);
     world_drop_stream(&world, stream);
 }
@@ -552,6 +569,7 @@ int main(void) {
         TEST(reclaims_go_round_all_entries_in_small_steps),
         TEST(a_deep_look_finds_what_can_no_longer_reach_a_worker),
         TEST(stats_tell_depths_ages_and_memory),
+        TEST(stats_clear_marks_whose_entry_was_deleted),
         TEST(a_consumer_leaves_only_with_empty_hands),
         TEST(an_empty_read_ends_after_its_time_and_a_cancelled_one_at_once),
         TEST(a_blocked_read_gets_what_arrives),

@@ -114,7 +114,8 @@ static void test_json_lines(void **state) {
 static void test_what_is_no_json_or_lacks_the_key_stays_a_line(void **state) {
     (void)state;
     expect(GRI_FORMAT_JSONL, "url", "{oops\n{\"other\":1}\n{\"url\":5}\n[]\n", "{oops\n{\"other\":1}\n{\"url\":5}\n[]\n");
-    expect(GRI_FORMAT_JSONL, "url", "{\"url\":\"http://a/\\u0000b\"}\n", "{\"url\":\"http://a/\\u0000b\"}\n"); /* never http://a/ */
+    expect(GRI_FORMAT_JSONL, "url", "{\"url\":\"http://a/\\u0000b\"}\n",
+           "{\"url\":\"http://a/\\u0000b\"}\n"); /* never http://a/ */
 }
 
 static void test_a_row_over_one_mebibyte_is_refused(void **state) {

@@ -81,7 +81,8 @@ static void catalog_has_no_more_queued_than_a_tenth_of_the_window(void **state) 
     struct bench *b = *state;
     b->options.window = 100000;
     struct fake_catalog *c = fake_ledger_add_catalog(&b->ledger, "c1");
-    for (int j = 0; j < 20; j++) bench_add_lines(c, "https://a.test", j, 1);
+    for (int j = 0; j < 20; j++)
+        bench_add_lines(c, "https://a.test", j, 1);
     c->extra_queued = 5000;
     start_feeder_alone(b);
     bench_run(b, 3000);

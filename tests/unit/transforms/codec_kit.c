@@ -2,7 +2,7 @@
 /* Wires transforms, libvips and the JPEG port as cli/ does. */
 #include "codec_kit.h"
 
-#include "jpeg_lossless.h"
+#include "jpeg_gray.h"
 #include "vips_runtime.h"
 
 #include <glib.h>
@@ -21,7 +21,7 @@ void codec_kit_open(struct codec_kit *kit, int64_t max_pixels, int64_t timeout_m
     GRI_ASSERT(started || gri_vips_start("test", &error) == GRI_OK);
     started = true;
     kit->transforms = gri_transforms_create();
-    struct gri_picture_codec_options options = {kit->transforms, gri_jpeg_lossless_port(), max_pixels, timeout_ms};
+    struct gri_picture_codec_options options = {kit->transforms, gri_jpeg_gray_port(), max_pixels, timeout_ms};
     kit->codec = gri_picture_codec_create(&options);
 }
 

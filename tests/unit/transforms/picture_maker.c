@@ -28,7 +28,62 @@ static void set_many_scans(struct jpeg_compress_struct *out, jpeg_scan_info *sca
     out->num_scans = count;
 }
 
+static void add_scan(struct jpeg_compress_struct *out, jpeg_scan_info *scans, int component, int first, int last, int high,
+                     int low) {
+    if (component >= out->num_components) return;
+    jpeg_scan_info *scan = &scans[out->num_scans++];
+    *scan = (jpeg_scan_info){.comps_in_scan = 1, .component_index = {component}, .Ss = first, .Se = last, .Ah = high, .Al = low};
+    if (component >= 0) return;
+    scan->comps_in_scan = out->num_components;
+    for (int i = 0; i < out->num_components; i++)
+        scan->component_index[i] = i;
+}
+
+/* Rows of component (−1: all), Ss, Se, Ah, Al; a row of Se −1 ends. */
+static void set_script(struct jpeg_compress_struct *out, enum jpeg_script script, jpeg_scan_info *scans) {
+    static const int scripts[SCRIPT_COUNT][24][5] = {
+        [SCRIPT_DC_APART] = {{0, 0, 0, 0, 0},
+                             {1, 0, 0, 0, 0},
+                             {2, 0, 0, 0, 0},
+                             {0, 1, 9, 0, 0},
+                             {0, 10, 63, 0, 0},
+                             {1, 1, 63, 0, 0},
+                             {2, 1, 63, 0, 0},
+                             {0, 0, -1}},
+        [SCRIPT_MOZJPEG] = {{-1, 0, 0, 0, 0},
+                            {0, 1, 8, 0, 2},
+                            {1, 1, 8, 0, 0},
+                            {2, 1, 8, 0, 0},
+                            {0, 9, 63, 0, 2},
+                            {0, 1, 63, 2, 1},
+                            {0, 1, 63, 1, 0},
+                            {1, 9, 63, 0, 0},
+                            {2, 9, 63, 0, 0},
+                            {0, 0, -1}},
+        [SCRIPT_DEEP] = {{-1, 0, 0, 0, 3},
+                         {0, 1, 63, 0, 3},
+                         {1, 1, 63, 0, 0},
+                         {2, 1, 63, 0, 0},
+                         {0, 1, 20, 3, 2},
+                         {-1, 0, 0, 3, 2},
+                         {0, 21, 63, 3, 2},
+                         {0, 1, 63, 2, 1},
+                         {0, 0, 0, 2, 1},
+                         {1, 0, 0, 2, 1},
+                         {2, 0, 0, 2, 1},
+                         {-1, 0, 0, 1, 0},
+                         {0, 1, 1, 1, 0},
+                         {0, 2, 63, 1, 0},
+                         {0, 0, -1}},
+    };
+    out->num_scans = 0;
+    for (const int(*row)[5] = scripts[script]; (*row)[2] >= 0; row++)
+        add_scan(out, scans, (*row)[0], (*row)[1], (*row)[2], (*row)[3], (*row)[4]);
+    out->scan_info = scans;
+}
+
 static void set_scans(struct jpeg_compress_struct *out, const struct jpeg_recipe *recipe, jpeg_scan_info *scans) {
+    if (recipe->progressive && recipe->script) set_script(out, recipe->script, scans);
     if (recipe->many_scans) set_many_scans(out, scans);
     if (!recipe->separate_scans) return;
     for (int i = 0; i < recipe->components; i++)
@@ -71,7 +126,7 @@ void make_jpeg(const struct jpeg_recipe *recipe, struct gri_bytes *out) {
     file.in_color_space = recipe->components == 1 ? JCS_GRAYSCALE : recipe->components == 3 ? JCS_RGB : JCS_CMYK;
     jpeg_set_defaults(&file);
     if (recipe->rgb) jpeg_set_colorspace(&file, JCS_RGB);
-    jpeg_set_quality(&file, 85, TRUE);
+    jpeg_set_quality(&file, recipe->quality ? recipe->quality : 85, TRUE);
     file.optimize_coding = recipe->optimised;
     file.arith_code = recipe->arithmetic;
     file.restart_interval = (unsigned)recipe->restart;

@@ -65,9 +65,9 @@ static void gray_is_there_without_configuration(void **state) {
     assert_string_equal(
         gray->definition,
         "{\"name\":\"gray\",\"output\":{\"format\":\"jpeg\",\"lossless\":\"auto\",\"progressive\":false,\"quality\":75},"
-        "\"steps\":[{\"grayscale\":{\"method\":\"luma\"}}]}");
+        "\"steps\":[{\"grayscale\":{\"method\":\"luma\",\"verify\":\"full\"}}]}");
     /* sha256 of the body without the name; a change of it would orphan what is stored */
-    assert_string_equal(gray->version, "gray@487474c22fc9");
+    assert_string_equal(gray->version, "gray@3246944e02d0");
     gri_pipelines_clear(&pipelines);
 }
 
@@ -142,7 +142,7 @@ static void mistakes_are_told_with_step_and_parameter(void **state) {
     expect_refusal("{\"g\":{\"steps\":[7]}}", "a step is one transform");
     expect_refusal("{\"g\":{\"steps\":[{\"grayscale\":[]}]}}", "step 1 (grayscale): parameters are written as a map");
     expect_refusal("{\"g\":{\"steps\":[{\"grayscale\":{\"mode\":1}}]}}",
-                   "step 1 (grayscale): there is no parameter mode; it has: method");
+                   "step 1 (grayscale): there is no parameter mode; it has: method, verify");
     expect_refusal("{\"g\":{\"steps\":[{\"grayscale\":{\"method\":\"lightness\"}}]}}", "method must be one of: luma, luminance");
     expect_refusal("{\"g\":{\"steps\":[{\"resize\":{}}]}}", "step 1 (resize): width or height must be given");
     expect_refusal("{\"g\":{\"steps\":[{\"resize\":{\"width\":-1}}]}}", "width is -1; it must be from 0 to 16384");
@@ -160,14 +160,15 @@ static void only_luma_to_jpeg_is_done_in_the_compressed_domain(void **state) {
     (void)state;
     static const struct {
         const char *body;
-        bool luma;
+        bool luma, unread;
     } cases[] = {
-        {"{\"steps\":[\"grayscale\"]}", true},
-        {"{\"steps\":[\"grayscale\"],\"output\":{\"lossless\":\"never\"}}", false},
-        {"{\"steps\":[\"grayscale\"],\"output\":{\"format\":\"png\"}}", false},
-        {"{\"steps\":[{\"grayscale\":{\"method\":\"luminance\"}}]}", false},
-        {"{\"steps\":[\"grayscale\",{\"resize\":{\"width\":8}}]}", false},
-        {"{\"steps\":[{\"resize\":{\"width\":8}}]}", false},
+        {"{\"steps\":[\"grayscale\"]}", true, false},
+        {"{\"steps\":[\"grayscale\"],\"output\":{\"lossless\":\"never\"}}", false, false},
+        {"{\"steps\":[\"grayscale\"],\"output\":{\"format\":\"png\"}}", false, false},
+        {"{\"steps\":[{\"grayscale\":{\"verify\":\"structure\"}}]}", true, true},
+        {"{\"steps\":[{\"grayscale\":{\"method\":\"luminance\"}}]}", false, false},
+        {"{\"steps\":[\"grayscale\",{\"resize\":{\"width\":8}}]}", false, false},
+        {"{\"steps\":[{\"resize\":{\"width\":8}}]}", false, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct gri_json *body = NULL;
@@ -176,6 +177,7 @@ static void only_luma_to_jpeg_is_done_in_the_compressed_domain(void **state) {
         assert_int_equal(gri_json_parse(gri_slice_of(cases[i].body), &body, &error), GRI_OK);
         assert_int_equal(gri_plan_create(transforms, "t", body, &plan, &error), GRI_OK);
         assert_int_equal(plan->jpeg_luma, cases[i].luma);
+        assert_int_equal(plan->luma_unread, cases[i].unread);
         gri_plan_destroy(plan);
         gri_json_free(body);
     }

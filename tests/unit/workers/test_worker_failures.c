@@ -184,6 +184,23 @@ static void a_missing_pipeline_is_dead(void **state) {
     world_destroy(world);
 }
 
+static void a_pipeline_of_a_newer_program_is_handed_on_uncharged(void **state) {
+    (void)state;
+    struct world *world = world_create(0);
+    world->codec_is_older = true;
+    size_t job = world_put(world, "https://a.test/1"), old = world_put(world, "https://a.test/2");
+    world_record(world, old)->record.age_ms = 2 * 86400000LL;
+    assert_true(world_settle(world, 1000));
+    struct gri_finish *finish = &world_record(world, job)->finish;
+    assert_int_equal(finish->kind, GRI_FINISH_WAIT);
+    assert_false(finish->charge || finish->limited);
+    assert_true(finish->delay_ms >= 10000);
+    assert_int_equal(finish->error.reason, GRI_R_config);
+    assert_int_equal(world_record(world, old)->record.state, GRI_URL_DEAD);
+    assert_int_equal(world->fetches, 0);
+    world_destroy(world);
+}
+
 static void a_pipeline_that_cannot_be_read_now_is_read_later(void **state) {
     (void)state;
     struct world *world = world_create(0);
@@ -224,6 +241,7 @@ int main(void) {
                                        cmocka_unit_test(short_429s_without_end_give_the_slot_back),
                                        cmocka_unit_test(a_day_of_429_is_dead),
                                        cmocka_unit_test(a_missing_pipeline_is_dead),
+                                       cmocka_unit_test(a_pipeline_of_a_newer_program_is_handed_on_uncharged),
                                        cmocka_unit_test(a_pipeline_that_cannot_be_read_now_is_read_later),
                                        cmocka_unit_test(a_fatal_error_stops_the_worker_and_acks_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static void a_slow_hosts_jobs_give_their_slots_back(void **state) {
     world->host_concurrency = 1;
     world->fetch_ms = 4000;
     put_many(world, "slow.test", 20);
-    world_run(world, 12000); /* by now it is known to be slow, and the slots have turned over */
+    world_run(world, 6000); /* by now it is known to be slow, and the slots have turned over */
     size_t other = world_put(world, "https://b.test/x");
     world_run(world, 6000);
     assert_int_equal(world_record(world, other)->record.state, GRI_URL_DONE);

@@ -92,6 +92,22 @@ static void a_redelivered_job_with_its_own_image_fetches_nothing(void **state) {
     world_destroy(world);
 }
 
+/* Another finished the job while the first delivery of this entry stored its image and died: it is to be linked all the same. */
+static void a_redelivered_job_that_is_done_offers_its_own_image_and_fetches_nothing(void **state) {
+    (void)state;
+    struct world *world = world_create(0);
+    world_say(world, GRI_STREAM_DOWN);
+    size_t own = world_put(world, "https://a.test/random"), none = world_put(world, "https://a.test/other");
+    world_add_image(world, "some id of random bytes", world->entries[own].key, false);
+    world->entries[own].deliveries = world->entries[none].deliveries = 2;
+    world_record(world, own)->record.state = world_record(world, none)->record.state = GRI_URL_DONE;
+    world_say(world, GRI_STREAM_UP);
+    assert_true(world_settle(world, 1000));
+    assert_int_equal(world->fetches, 0);
+    assert_int_equal(world_count(world, "finish 1"), 1);
+    world_destroy(world);
+}
+
 static void another_run_is_acked_and_nothing_else(void **state) {
     (void)state;
     struct world *world = world_create(0);
@@ -223,6 +239,7 @@ int main(void) {
                                        cmocka_unit_test(known_content_is_linked_and_not_transformed),
                                        cmocka_unit_test(a_takedown_is_linked_as_removed),
                                        cmocka_unit_test(a_redelivered_job_with_its_own_image_fetches_nothing),
+                                       cmocka_unit_test(a_redelivered_job_that_is_done_offers_its_own_image_and_fetches_nothing),
                                        cmocka_unit_test(another_run_is_acked_and_nothing_else),
                                        cmocka_unit_test(an_unknown_insert_is_repeated_until_known_and_acked_once),
                                        cmocka_unit_test(an_unknown_finish_is_repeated_before_the_ack),

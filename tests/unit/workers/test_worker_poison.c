@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs that were delivered over three times: a child each, one at a time; what its end means; damaged pictures made anew. */
-#include "worker_test.h"
 #include "worker_fake_ports.h"
+#include "worker_test.h"
 
 enum { CHILDREN = 32 };
 
@@ -57,8 +57,7 @@ static void run(struct gri_isolator *port, struct gri_isolated *request) {
     isolator->now = request;
     gri_format(isolator->definition, sizeof isolator->definition, "%.*s", (int)request->definition.len,
                (const char *)request->definition.data);
-    if (isolator->plan[isolator->planned - 1] != NEVER)
-        gri_timer_start(&isolator->world->loop, 50, child_ends, isolator);
+    if (isolator->plan[isolator->planned - 1] != NEVER) gri_timer_start(&isolator->world->loop, 50, child_ends, isolator);
 }
 
 static void cancelled(void *arg) {
@@ -234,6 +233,27 @@ static void a_fenced_suspect_kills_its_child_and_lets_the_next_one_run(void **st
     world_destroy(world);
 }
 
+static void note_drained(void *arg) {
+    ((struct world *)arg)->drained = true;
+}
+
+static void a_drain_finishes_the_child_under_way_and_begins_no_other(void **state) {
+    (void)state;
+    struct fake_isolator isolator;
+    struct world *world = poison_world(&isolator, ANSWER);
+    size_t first = put_suspect(world, "https://a.test/1", 4);
+    put_suspect(world, "https://a.test/2", 4);
+    for (int ms = 0; ms < 1000 && isolator.started == 0; ms++)
+        world_run(world, 1);
+    gri_worker_drain(world->worker, note_drained, world);
+    world_run(world, 2000);
+    assert_true(world->drained);
+    assert_int_equal(isolator.started, 1);
+    assert_int_equal(world_record(world, first)->record.state, GRI_URL_DONE);
+    assert_int_equal(world->acked, 1);
+    world_destroy(world);
+}
+
 static void a_worker_that_holds_the_bytes_heals_a_damaged_picture(void **state) {
     (void)state;
     struct world *world = world_create(4);
@@ -266,6 +286,7 @@ int main(void) {
                                        cmocka_unit_test(failures_that_a_child_reports_are_like_any_others),
                                        cmocka_unit_test(suspects_run_one_at_a_time_beside_the_others),
                                        cmocka_unit_test(a_fenced_suspect_kills_its_child_and_lets_the_next_one_run),
+                                       cmocka_unit_test(a_drain_finishes_the_child_under_way_and_begins_no_other),
                                        cmocka_unit_test(a_worker_that_holds_the_bytes_heals_a_damaged_picture)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,8 +133,9 @@ static bool submit(struct gri_executor *executor, struct gri_task *task) {
 
 static enum gri_status compile(struct gri_codec *codec, struct gri_slice definition, struct gri_plan **plan,
                                struct gri_error *error) {
-    (void)codec;
+    struct world *world = gri_container_of(codec, struct world, codec);
     if (definition.len == 0) return gri_fail(error, GRI_R_transform, "an empty definition");
+    if (world->codec_is_older) return gri_fail_as(error, GRI_PERMANENT, GRI_R_config, "there is no parameter later");
     *plan = gri_calloc(1, 1);
     return GRI_OK;
 }

@@ -54,7 +54,7 @@ struct world {
 
     struct fake_entry entries[FAKE_MAX];
     size_t entry_count;
-    int64_t deliveries; /* of entries put from now on; 0: 1 */
+    int64_t deliveries;           /* of entries put from now on; 0: 1 */
     struct gri_stream_read *read; /* the blocked one */
     struct gri_timer *read_timer;
     int64_t gate_blocked_ms; /* what the gate answers of every host */
@@ -90,6 +90,7 @@ struct world {
     bool hold_fetches;
 
     atomic_int runs;              /* of the codec */
+    bool codec_is_older;          /* compile refuses every definition: it asks for what this program can't do */
     struct gri_error codec_error; /* status not OK: run fails with it */
     int64_t codec_ms;             /* run lasts that long, and the loop goes on meanwhile */
     bool cpu_full;

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks a JPEG's markers once and writes its luma as a gray JPEG. */
+#include "jpeg_gray.h"
+
+#include "jpeg_gray_file.h"
+#include "jpeg_lossless.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SOURCE_MAX = 256 * 1024 * 1024 /* bit positions fit 32 bits */ };
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+enum gri_status gri_gray_corrupt(struct gri_gray_file *file, const char *what) {
+    return gri_fail(file->error, GRI_R_corrupt_image, "JPEG: %s (byte %zu of %zu)", what, file->at, file->source.len);
+}
+
+enum gri_status gri_gray_unusual(struct gri_gray_file *file) {
+    file->unusual = true;
+    return gri_fail(file->error, GRI_R_unsupported_format, "JPEG: not of a kind that is taken without decoding");
+}
+
+/* The next marker's code, past fill bytes. */
+static enum gri_status next_marker(struct gri_gray_file *file, int *marker) {
+    const struct gri_slice *source = &file->source;
+    if (file->at < source->len && source->data[file->at] != 0xFF)
+        return gri_gray_corrupt(file, "bytes that belong to no segment");
+    while (file->at < source->len && source->data[file->at] == 0xFF)
+        file->at++;
+    if (file->at >= source->len) return gri_gray_corrupt(file, "the data ends before the end-of-image marker");
+    *marker = source->data[file->at++];
+    return GRI_OK;
+}
+
+/* The body of the segment whose length field is next; moves behind it. */
+static enum gri_status take_segment(struct gri_gray_file *file, struct gri_slice *body) {
+    size_t left = file->source.len - file->at;
+    const uint8_t *data = file->source.data + file->at;
+    size_t len = left >= 2 ? (size_t)data[0] << 8 | data[1] : 0;
+    if (len < 2 || len > left) return gri_gray_corrupt(file, "a segment does not fit");
+    *body = (struct gri_slice){data + 2, len - 2};
+    file->at += len;
+    return GRI_OK;
+}
+
+/* Moves to the marker that ends the entropy-coded data: the first 0xFF that no zero follows. With `clean`, what was
+ * passed is un-stuffed into it. */
+static enum gri_status read_entropy(struct gri_gray_file *file, uint8_t *clean, struct gri_gray_scan *scan) {
+    const uint8_t *start = file->source.data + file->at, *from = start, *end = file->source.data + file->source.len;
+    uint8_t *to = clean;
+    for (;;) {
+        const uint8_t *found = memchr(from, 0xFF, (size_t)(end - from));
+        if (!found || end - found < 2) {
+            file->at = file->source.len;
+            return gri_gray_corrupt(file, "the data ends before the end-of-image marker");
+        }
+        bool more = found[1] == 0;
+        size_t len = (size_t)(found - from) + more;
+        if (clean) {
+            memcpy(to, from, len);
+            to += len;
+        }
+        if (!more) {
+            scan->data = (struct gri_slice){start, (size_t)(found - start)};
+            scan->clean = (struct gri_slice){clean, (size_t)(to - clean)};
+            file->at = (size_t)(found - file->source.data);
+            if (clean) memset(to, 0xFF, JPEG_GRAY_PAD);
+            return GRI_OK;
+        }
+        from = found + 2;
+    }
+}
+
+/* Passes the restart markers of a scan that is not luma's. */
+static enum gri_status pass_restarts(struct gri_gray_file *file) {
+    for (;;) {
+        size_t at = file->at;
+        while (at < file->source.len && file->source.data[at] == 0xFF)
+            at++;
+        bool restart = at < file->source.len && file->source.data[at] >= GRI_JPEG_RST0 && file->source.data[at] <= GRI_JPEG_RST7;
+        if (!restart) return GRI_OK;
+        if (!file->restart) return gri_gray_corrupt(file, "a restart marker without a restart interval");
+        file->at = at + 1;
+        struct gri_gray_scan rest;
+        if (read_entropy(file, NULL, &rest) != GRI_OK) return file->error->status;
+    }
+}
+
+static enum gri_status read_scan(struct gri_gray_file *file, struct gri_slice body) {
+    struct gri_gray_scan scan;
+    if (gri_gray_read_scan_header(file, body, &scan) != GRI_OK) return file->error->status;
+    if (now_ms() > file->deadline_ms)
+        return gri_fail(file->error, GRI_R_decode_timeout, "JPEG: not read within %lld ms", (long long)file->limits->timeout_ms);
+    bool luma = false;
+    for (int i = 0; i < scan.count; i++)
+        luma = luma || scan.parts[i].component == 0;
+    if (luma && file->restart) return gri_gray_unusual(file);
+    bool decoded = luma && (file->limits->verify == GRI_JPEG_VERIFY_FULL || scan.count > 1 || scan.last == 0);
+    if (decoded && !file->clean) file->clean = malloc(file->source.len + JPEG_GRAY_PAD);
+    if (decoded && !file->clean)
+        return gri_fail_as(file->error, GRI_RETRY, GRI_R_no_memory, "JPEG: no memory for %zu bytes", file->source.len);
+    if (read_entropy(file, decoded ? file->clean : NULL, &scan) != GRI_OK) return file->error->status;
+    if (luma && gri_gray_take_scan(file, &scan) != GRI_OK) return file->error->status;
+    return pass_restarts(file);
+}
+
+static enum gri_status walk(struct gri_gray_file *file) {
+    const struct gri_slice *source = &file->source;
+    if (source->len > SOURCE_MAX) return gri_gray_unusual(file);
+    if (source->len < 4 || source->data[0] != 0xFF || source->data[1] != GRI_JPEG_SOI)
+        return gri_gray_corrupt(file, "no start-of-image marker");
+    file->at = 2;
+    for (;;) {
+        int marker = 0;
+        struct gri_slice body = {0};
+        if (next_marker(file, &marker) != GRI_OK) return file->error->status;
+        if (marker == GRI_JPEG_EOI) break;
+        if (marker <= GRI_JPEG_TEM || (marker >= GRI_JPEG_RST0 && marker <= GRI_JPEG_SOI))
+            return gri_gray_corrupt(file, "a marker out of place");
+        if (take_segment(file, &body) != GRI_OK) return file->error->status;
+        enum gri_status status = marker == GRI_JPEG_SOS ? read_scan(file, body) : gri_gray_read_segment(file, marker, body);
+        if (status != GRI_OK) return status;
+    }
+    file->info->trailing_bytes = (int64_t)(source->len - file->at);
+    if (gri_gray_check_complete(file) != GRI_OK) return file->error->status;
+    return gri_gray_write_raw(file, (struct gri_slice){(const uint8_t *)"\xFF\xD9", 2});
+}
+
+enum gri_status gri_jpeg_gray_take(struct gri_slice source, unsigned form, const struct gri_jpeg_limits *limits,
+                                   struct gri_bytes *out, struct gri_jpeg_info *info, bool *handled, struct gri_error *error) {
+    struct gri_gray_file *file = gri_calloc(1, sizeof *file);
+    *info = (struct gri_jpeg_info){.orientation = 1};
+    *handled = false;
+    file->source = source;
+    file->limits = limits;
+    file->loops = gri_gray_loops(form & GRI_JPEG_GRAY_PORTABLE);
+    file->progressive_only = form & GRI_JPEG_GRAY_PROGRESSIVE;
+    file->info = info;
+    file->error = error;
+    file->deadline_ms = now_ms() + limits->timeout_ms;
+    file->out = out;
+    file->start = out->len;
+    enum gri_status status = walk(file);
+    *handled = status == GRI_OK;
+    if (status != GRI_OK) {
+        out->len = file->start;
+        if (out->data) out->data[out->len] = 0;
+        if (file->unusual) status = GRI_OK;
+    }
+    free(file->clean);
+    free(file->masks);
+    free(file);
+    return status;
+}
+
+/* A progressive source is what its scans are; a sequential one is made progressive by libjpeg. */
+static enum gri_status jpeg_gray(struct gri_slice source, bool progressive, const struct gri_jpeg_limits *limits,
+                                 struct gri_bytes *out, struct gri_jpeg_info *info, bool *handled, struct gri_error *error) {
+    enum gri_status status =
+        gri_jpeg_gray_take(source, progressive ? GRI_JPEG_GRAY_PROGRESSIVE : 0, limits, out, info, handled, error);
+    if (status != GRI_OK || *handled) return status;
+    return gri_jpeg_lossless_port()->gray(source, progressive, limits, out, info, handled, error);
+}
+
+static const char *jpeg_version(void) {
+    return gri_jpeg_lossless_port()->version();
+}
+
+const struct gri_jpeg_port *gri_jpeg_gray_port(void) {
+    static const struct gri_jpeg_port port = {.gray = jpeg_gray, .version = jpeg_version};
+    return &port;
+}
