@@ -82,14 +82,11 @@ enum gri_status gri_mongo_push_chunk(struct gri_archive_push *push, const struct
 }
 
 static void remove_chunks(const struct gri_mongo_session *session, const char *catalog) {
-    mongoc_collection_t *chunks = gri_mongo_open(session, GRI_MONGO_CHUNKS);
-    bson_t *filter = BCON_NEW("catalog", BCON_UTF8(catalog));
-    /* What this leaves behind has no catalog, so nobody ever admits it. */
+    struct gri_error ignored; /* what this leaves behind has no catalog: nobody ever admits it, and the reaper takes it */
     GRI_CRASH_POINT(push_remove_before);
-    (void)mongoc_collection_delete_many(chunks, filter, NULL, NULL, NULL);
+    enum gri_status status = gri_mongo_remove_chunks(session, catalog, &ignored);
     GRI_CRASH_POINT(push_remove_after);
-    bson_destroy(filter);
-    mongoc_collection_destroy(chunks);
+    (void)status;
 }
 
 /* [{$replaceWith: {$cond: [new, {…, created_at: now}, as it was]}}] */

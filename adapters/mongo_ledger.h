@@ -30,6 +30,9 @@ enum gri_status gri_mongo_work_events(struct gri_mongo_session *session, struct 
 enum gri_status gri_mongo_work_gauges(struct gri_mongo_session *session, struct gri_op *op);
 /* mongo_reap.c */
 enum gri_status gri_mongo_work_reap(struct gri_mongo_session *session, struct gri_op *op);
+/* All chunks of that catalog. */
+enum gri_status gri_mongo_remove_chunks(const struct gri_mongo_session *session, const char *id,
+                                        struct gri_error *error) GRI_MUST_CHECK;
 /* Writes events at best effort; returns how it went, for the counters. */
 enum gri_status gri_mongo_write_events(const struct gri_mongo_session *session, const struct gri_event *events, size_t count,
                                        struct gri_error *error);

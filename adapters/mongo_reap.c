@@ -58,7 +58,7 @@ static enum gri_status take_id(const struct gri_mongo_session *session, const ch
     return gri_mongo_update_one(session, GRI_MONGO_CATALOGS, BCON_NEW("_id", BCON_UTF8(id)), change, true, NULL, NULL, error);
 }
 
-static enum gri_status remove_chunks(const struct gri_mongo_session *session, const char *id, struct gri_error *error) {
+enum gri_status gri_mongo_remove_chunks(const struct gri_mongo_session *session, const char *id, struct gri_error *error) {
     mongoc_collection_t *chunks = gri_mongo_open(session, GRI_MONGO_CHUNKS);
     bson_t *filter = BCON_NEW("catalog", BCON_UTF8(id));
     bson_error_t cause = {0};
@@ -77,7 +77,7 @@ static enum gri_status reap_one(const struct gri_mongo_session *session, const c
     if (status == GRI_OK) status = read_state(session, id, &row, error);
     /* The push may have won meanwhile: then it is a catalog like any other. */
     if (status != GRI_OK || strcmp(row.state, "abandoned") != 0) return status;
-    status = remove_chunks(session, id, error);
+    status = gri_mongo_remove_chunks(session, id, error);
     if (status == GRI_OK) request->reaped++;
     return status;
 }
