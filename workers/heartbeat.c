@@ -26,6 +26,9 @@ static void fenced(struct gri_worker *worker, size_t index, uint64_t generation)
     struct gri_slot *slot = &worker->slots[index];
     if (slot->generation != generation || slot->stage == GRI_STAGE_FREE || slot->lost) return;
     if (slot->stage == GRI_STAGE_ACK) return; /* our own ack may have come first; its answer tells */
+    /* Its image may be stored by now, and nobody else links it: whoever has the entry may have looked before it was there, and
+     * have given the URL up. The ledger write behind it does no harm (it is matched), and the ack is fenced. */
+    if (slot->stage == GRI_STAGE_INSERT || slot->stage == GRI_STAGE_FINISH) return;
     gri_counter_add(worker->metrics.fenced, 1);
     gri_pipeline_lose(slot, "fenced");
 }

@@ -44,6 +44,24 @@ static void a_fenced_job_is_dropped_without_effects(void **state) {
     world_destroy(world);
 }
 
+/* Whoever took the entry may have looked for its image before it was there, and have given the URL up. */
+static void a_job_fenced_while_its_image_is_stored_is_still_linked(void **state) {
+    (void)state;
+    struct world *world = world_create(4);
+    world->inserts_unknown = 10;
+    size_t job = world_put(world, "https://a.test/1");
+    world_run(world, 100);
+    world->entries[job].fenced = true;
+    world_record(world, job)->record.state = GRI_URL_DEAD;
+    world_run(world, 120000);
+    assert_true(world_count(world, "insert") > 1);
+    assert_int_equal(world->heartbeats > 1, 1);
+    assert_int_equal(world_count(world, "finish"), 1);
+    assert_int_equal(world_record(world, job)->record.state, GRI_URL_DONE);
+    assert_int_equal(gri_worker_busy(world->worker), 0);
+    world_destroy(world);
+}
+
 static void a_fenced_ack_frees_the_slot(void **state) {
     (void)state;
     struct gri_metrics *metrics = gri_metrics_create();
@@ -258,6 +276,7 @@ static void the_clockwork_ticks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(heartbeats_go_on_and_reading_stops_while_mongodb_is_away),
                                        cmocka_unit_test(a_fenced_job_is_dropped_without_effects),
+                                       cmocka_unit_test(a_job_fenced_while_its_image_is_stored_is_still_linked),
                                        cmocka_unit_test(a_fenced_ack_frees_the_slot),
                                        cmocka_unit_test(a_failed_ack_is_repeated),
                                        cmocka_unit_test(nothing_is_reclaimed_in_the_first_lease_and_heartbeats_go_first),
