@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup build build-asan test unit sim integration faults soak model mutants demo up fmt lint install clean
+.PHONY: transforms-bench deploy-test docs help setup build build-asan test unit sim integration faults hostile page-test soak model mutants demo up fmt lint fuzz tsan sbom install clean bench growth counts search-bench
 
 help: ## show this
 	@echo "Grisaille: catalogs of image URLs in, verified gray images out."; echo
@@ -32,7 +32,7 @@ build-asan: ## build with address and undefined-behaviour sanitizers: leaves bui
 	@ninja -C build-asan
 
 test: ## build with sanitizers and run every test: rules, unit, simulation, integration (real Redis and MongoDB), the quick half of the faults
-	@tools/setup build run test
+	@tools/setup build run test charts
 	@tools/run-tests all $(T)
 
 unit: ## only the unit tests
@@ -55,14 +55,55 @@ integration: ## only the integration tests
 	@tools/setup build run test
 	@tools/run-tests integration $(T)
 
+deploy-test: ## image, chart, Compose, alerts, dashboards, logs, fail-over, for real; SHORT=1: what `make test` leaves out, without the second build; T=words
+	@tools/setup build run test deploy
+	@tools/run-tests deploy $(T)
+
 soak: ## everything at once under random faults for MINUTES=20; SEED=K chooses them; figures: build-asan/soak.json
 	@tools/setup build run test
 	@$(MAKE) -s build-asan
 	@tools/soak --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED)) --report build-asan/soak.json
 
+bench: ## measure everything against its peers (15 minutes): bench-out/bench.json, bench.md, plots; OUT=DIR, OPTIONS of bench/measure.py
+	@tools/bench $(or $(OUT),bench-out) $(OPTIONS)
+
+growth: ## what millions of URLs do to speed and memory (hours at SCALE=1); SCALE=0.01, PARTS="admission catalog workers hosts idle"
+	@tools/setup build run test bench
+	@$(MAKE) -s build
+	@GRISAILLE_BIN=$(CURDIR)/build/grisaille /usr/bin/python3 bench/growth.py --out $(or $(OUT),bench-out) --scale $(or $(SCALE),1) $(PARTS)
+
+search-bench: ## how fast a search over two weeks is: 10 million URLs, 1 million events (most of an hour); SCALE=0.01
+	@tools/setup build run test
+	@$(MAKE) -s build
+	@GRISAILLE_BIN=$(CURDIR)/build/grisaille /usr/bin/python3 bench/search_bench.py --scale $(or $(SCALE),1)
+
+counts: ## what an image costs in instructions, allocations, system calls and round trips, against bench/ceilings.json
+	@tools/setup build run test
+	@tools/run-tests counts $(T)
+
 faults: ## every fault, one row each with its verdict; SHORT=1: those that `make test` leaves out and that take no minute
 	@tools/setup build run test
 	@tools/run-tests faults $(T)
+
+hostile: ## every attack, one row each: attack, expected, got, verdict; SHORT=1: five minutes of it; T=words
+	@tools/setup build run test
+	@$(MAKE) -s build
+	@tools/run-tests hostile $(T)
+
+page-test: ## the web page in a real Chromium, with axe; screenshots in build-asan/page-shots; T=words
+	@tools/setup build run test page
+	@tools/run-tests page $(T)
+
+fuzz: ## libFuzzer on every parser: SECONDS=60 each, two at a time; H="harness …": only these
+	@tools/setup fuzz
+	@tools/fuzz --seconds $(or $(SECONDS),60) $(H)
+
+tsan: ## thread sanitizer: unit tests of base, workers, HTTP server and loop, and a slice of the simulation
+	@tools/setup build test
+	@tools/run-tests tsan $(T)
+
+sbom: build ## bill of materials of the release build (CycloneDX 1.5): build/grisaille.cdx.json
+	@tools/make-sbom build/grisaille build/grisaille.cdx.json
 
 demo: build ## a thousand-line catalog through real Redis, MongoDB and two workers; prints the receipt; stops everything
 	@tools/setup run
@@ -82,6 +123,10 @@ lint: ## formatting, dependency rule, banned calls, clang-tidy
 
 docs: build ## write docs/cli.md and docs/configuration.md anew from the program
 	@tools/make-docs build/grisaille
+
+transforms-bench: build ## megapixels a second of each built-in transform, beside Pillow and the vips command
+	@tools/setup bench
+	@tools/transforms-bench build/grisaille
 
 install: build ## install to $(DESTDIR)$(PREFIX)
 	@meson install -C build --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hashes, base64 and randomness (crypto.h). */
 #include "crypto.h"
+#include "crypto_base64.h"
 
 #include <openssl/evp.h>
 #include <sodium.h>
@@ -50,8 +51,10 @@ static enum gri_status base64_encode(struct gri_slice bytes, struct gri_bytes *o
     size_t len = (bytes.len + 2) / 3 * 4;
     enum gri_status status = gri_bytes_reserve(out, len, error);
     if (status != GRI_OK) return status;
+    size_t wide = gri_base64_is_wide() ? gri_base64_encode_wide(bytes.data, bytes.len, out->data + out->len) : 0;
+    out->len += wide / 3 * 4;
     /* In blocks, as EVP_EncodeBlock counts in int; it writes a NUL behind each, for which there is room. */
-    for (size_t at = 0; at < bytes.len;) {
+    for (size_t at = wide; at < bytes.len;) {
         size_t n = bytes.len - at < BLOCK ? bytes.len - at : BLOCK;
         out->len += (size_t)EVP_EncodeBlock(out->data + out->len, bytes.data + at, (int)n);
         at += n;
@@ -86,14 +89,13 @@ static bool spare_bits(struct gri_slice text, size_t padding) {
     return ((last - ALPHABET) & (padding == 1 ? 3 : 15)) != 0;
 }
 
-static enum gri_status base64_decode(struct gri_slice text, struct gri_bytes *out, struct gri_error *error) {
+/* Appends what the text stands for, which may begin after `done` characters that are decoded already. */
+static enum gri_status decode_rest(struct gri_slice whole, size_t done, struct gri_bytes *out, struct gri_error *error) {
+    struct gri_slice text = {whole.data + done, whole.len - done};
     size_t padding = 0, bad = first_bad(text, &padding);
-    if (bad < text.len) return gri_fail(error, GRI_R_corrupt, "byte %zu of %zu is no base64 character", bad, text.len);
-    if (text.len % 4 != 0) return gri_fail(error, GRI_R_corrupt, "base64 text of %zu bytes is cut or has no padding", text.len);
+    if (bad < text.len) return gri_fail(error, GRI_R_corrupt, "byte %zu of %zu is no base64 character", done + bad, whole.len);
+    if (text.len % 4 != 0) return gri_fail(error, GRI_R_corrupt, "base64 text of %zu bytes is cut or has no padding", whole.len);
     if (spare_bits(text, padding)) return gri_fail(error, GRI_R_corrupt, "base64 text ends with bits that stand for nothing");
-    /* EVP_DecodeBlock writes whole triples. */
-    enum gri_status status = gri_bytes_reserve(out, text.len / 4 * 3, error);
-    if (status != GRI_OK) return status;
     for (size_t at = 0; at < text.len;) {
         size_t n = text.len - at < BLOCK ? text.len - at : BLOCK;
         int got = EVP_DecodeBlock(out->data + out->len, text.data + at, (int)n);
@@ -102,8 +104,20 @@ static enum gri_status base64_decode(struct gri_slice text, struct gri_bytes *ou
         at += n;
     }
     out->len -= padding;
-    if (out->data) out->data[out->len] = '\0';
     return GRI_OK;
+}
+
+static enum gri_status base64_decode(struct gri_slice text, struct gri_bytes *out, struct gri_error *error) {
+    size_t before = out->len, wide = 0;
+    /* EVP_DecodeBlock writes whole triples. */
+    enum gri_status status = gri_bytes_reserve(out, text.len / 4 * 3, error);
+    if (status != GRI_OK) return status;
+    if (gri_base64_is_wide()) wide = gri_base64_decode_wide(text.data, text.len, out->data + out->len);
+    out->len += wide / 4 * 3;
+    status = decode_rest(text, wide, out, error);
+    if (status != GRI_OK) out->len = before;
+    if (out->data) out->data[out->len] = '\0';
+    return status;
 }
 
 static void token_digest(const char *token, char out[GRI_TOKEN_DIGEST_HEX]) {

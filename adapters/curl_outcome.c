@@ -48,6 +48,14 @@ static enum gri_reason broken(const struct gri_curl_slot *slot) {
     return slot->headers_done ? GRI_R_truncated : GRI_R_connect;
 }
 
+/* libcurl also says "out of memory" where one line of an answer is longer than it keeps: that is the answer's fault. A lack of
+ * memory that is real is worth another try; what a stranger's server can bring about must never end the worker. */
+static enum gri_status no_memory(const struct gri_curl_slot *slot, const char *message, struct gri_error *error) {
+    if (!is_zero(slot->easy, CURLINFO_PRETRANSFER_TIME_T))
+        return gri_fail(error, GRI_R_too_large, "a line of the answer's headers is longer than libcurl takes");
+    return gri_fail_as(error, GRI_RETRY, GRI_R_no_memory, "%s", message);
+}
+
 static enum gri_status judge_code(const struct gri_curl_slot *slot, CURLcode code, struct gri_error *error) {
     const char *message = slot->message[0] ? slot->message : curl_easy_strerror(code);
     switch (code) {
@@ -58,7 +66,7 @@ static enum gri_status judge_code(const struct gri_curl_slot *slot, CURLcode cod
     case CURLE_TOO_MANY_REDIRECTS:
         return gri_fail(error, GRI_R_redirect_limit, "%s", message);
     case CURLE_OUT_OF_MEMORY:
-        return gri_fail(error, GRI_R_no_memory, "%s", message);
+        return no_memory(slot, message, error);
     case CURLE_SSL_CONNECT_ERROR: /* a reset in the handshake, or no common protocol: the certificate itself was not refused */
         if (is_reset(slot)) return gri_fail(error, GRI_R_connect, "%s", message);
         return gri_fail_as(error, GRI_RETRY, GRI_R_tls, "%s", message);

@@ -8,13 +8,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grisaille/clock.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum {
     DISCARD_MAX = 1024 * 1024,       /* of a refused body whose length is known: read, and the connection is kept */
@@ -22,7 +22,18 @@ enum {
     LINGER_MS = 2000,
     SEND_MS = 5000,
     STREAM_BLOCK = 64 * 1024,
-    PART_MAX = 64 * 1024 * 1024 /* of one part that `more` makes */
+    PART_MAX = 64 * 1024 * 1024, /* of one part that `more` makes */
+    HEADERS_MAX = 32 * 1024      /* request line and headers; libmicrohttpd itself, in HTML, refuses only what is far over it */
+};
+
+/* On every answer, unless the handler says otherwise: nothing of it runs, is framed, is taken for something else or is read by a
+ * page from elsewhere. */
+static const struct gri_http_pair standard_headers[] = {
+    {"Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Referrer-Policy", "no-referrer"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-Frame-Options", "DENY"},
 };
 
 enum phase { PHASE_NEW, PHASE_RECEIVING, PHASE_DISCARDING, PHASE_ANSWERED };
@@ -31,13 +42,14 @@ struct exchange {
     struct gri_http_request request; /* first: the handler's view */
     struct gri_http_server *server;
     struct MHD_Connection *connection;
+    struct gri_http_connection *watched;
     struct gri_http_response response;
     enum phase phase;
     bool begun;         /* the handler's begin was called: done is due */
     bool answered_here; /* written to the socket by us, to the end */
     int status;
     int64_t received;
-    struct timespec since;
+    int64_t since_ns;
     char peer[INET6_ADDRSTRLEN];
     struct gri_http_pair query[GRI_HTTP_QUERY_MAX];
     char *target; /* what path and query point into */
@@ -51,6 +63,8 @@ struct stream {
     bool (*more)(void *stream, struct gri_bytes *out, bool *failed);
     void (*stream_free)(void *stream);
     void *stream;
+    struct gri_http_watch *watch;
+    struct gri_http_connection *watched; /* only while it is read from */
 };
 
 static const char *find_header(const struct gri_http_request *request, const char *name) {
@@ -83,7 +97,8 @@ void *gri_http_exchange_begin(void *cls, const char *uri, struct MHD_Connection 
     self->connection = connection;
     self->target = gri_strdup(uri);
     self->response.status = 200;
-    clock_gettime(CLOCK_MONOTONIC, &self->since);
+    self->since_ns = gri_clock_ns();
+    self->watched = gri_http_watch_of(connection);
     pthread_mutex_lock(&server->lock);
     server->running++;
     pthread_mutex_unlock(&server->lock);
@@ -96,9 +111,8 @@ void gri_http_exchange_end(void *cls, struct MHD_Connection *connection, void **
     (void)connection;
     if (!self) return;
     *state = NULL;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double seconds = (double)(now.tv_sec - self->since.tv_sec) + (double)(now.tv_nsec - self->since.tv_nsec) / 1e9;
+    gri_http_watch_request(server->watch, self->watched, false);
+    double seconds = (double)(gri_clock_ns() - self->since_ns) / 1e9;
     bool sent = self->answered_here || how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (self->begun && server->handler.done)
         server->handler.done(server->handler.arg, &self->request, self->status, sent, seconds);
@@ -148,7 +162,9 @@ static ssize_t stream_read(void *cls, uint64_t position, char *buffer, size_t ma
         if (stream->last) return MHD_CONTENT_READER_END_OF_STREAM;
         gri_bytes_reset(&stream->part);
         stream->sent = 0;
+        gri_http_watch_handler(stream->watch, stream->watched, true);
         stream->last = !stream->more(stream->stream, &stream->part, &failed);
+        gri_http_watch_handler(stream->watch, stream->watched, false);
         if (failed || gri_bytes_failed(&stream->part)) return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     size_t n = stream->part.len - stream->sent < max ? stream->part.len - stream->sent : max;
@@ -158,7 +174,8 @@ static ssize_t stream_read(void *cls, uint64_t position, char *buffer, size_t ma
 }
 
 /* The answer's body as libmicrohttpd has it; takes body and stream. */
-static struct MHD_Response *make_response(struct gri_http_response *response) {
+static struct MHD_Response *make_response(struct exchange *self) {
+    struct gri_http_response *response = &self->response;
     struct MHD_Response *made = NULL;
     if (!response->more) {
         made = MHD_create_response_from_buffer(response->body.len, response->body.data, MHD_RESPMEM_MUST_FREE);
@@ -172,6 +189,8 @@ static struct MHD_Response *make_response(struct gri_http_response *response) {
         stream->more = response->more;
         stream->stream_free = response->stream_free;
         stream->stream = response->stream;
+        stream->watch = self->server->watch;
+        stream->watched = self->watched;
         uint64_t size = response->length > 0 ? (uint64_t)response->length : MHD_SIZE_UNKNOWN;
         made = MHD_create_response_from_callback(size, STREAM_BLOCK, stream_read, stream, stream_free);
         if (!made) stream_free(stream);
@@ -182,6 +201,15 @@ static struct MHD_Response *make_response(struct gri_http_response *response) {
     response->stream_free = NULL;
     response->stream = NULL;
     return made;
+}
+
+static void add_standard_headers(struct gri_http_response *response) {
+    for (size_t i = 0; i < sizeof standard_headers / sizeof *standard_headers; i++) {
+        bool there = false;
+        for (size_t k = 0; k < response->header_count; k++)
+            there = there || strcasecmp(response->headers[k].name, standard_headers[i].name) == 0;
+        if (!there) gri_http_add_header(response, standard_headers[i].name, standard_headers[i].value);
+    }
 }
 
 static bool valid_header(const struct gri_http_response_header *header) {
@@ -201,7 +229,8 @@ static void add_headers(struct exchange *self, struct MHD_Response *made) {
 
 static enum MHD_Result answer(struct exchange *self) {
     unsigned status = (unsigned)self->response.status;
-    struct MHD_Response *made = make_response(&self->response);
+    add_standard_headers(&self->response);
+    struct MHD_Response *made = make_response(self);
     self->phase = PHASE_ANSWERED;
     if (!made) return MHD_NO;
     add_headers(self, made);
@@ -211,20 +240,14 @@ static enum MHD_Result answer(struct exchange *self) {
     return result;
 }
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool wait_for(int fd, short events, int64_t deadline) {
     struct pollfd poller = {.fd = fd, .events = events};
-    int64_t left = deadline - now_ms();
+    int64_t left = deadline - gri_clock_ms();
     return left > 0 && poll(&poller, 1, (int)left) > 0;
 }
 
 static bool send_all(int fd, struct gri_slice data) {
-    int64_t deadline = now_ms() + SEND_MS;
+    int64_t deadline = gri_clock_ms() + SEND_MS;
     while (data.len > 0) {
         ssize_t n = send(fd, data.data, data.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
@@ -241,7 +264,7 @@ static bool send_all(int fd, struct gri_slice data) {
 
 static void linger(int fd) {
     char dropped[16 * 1024];
-    int64_t deadline = now_ms() + LINGER_MS;
+    int64_t deadline = gri_clock_ms() + LINGER_MS;
     size_t total = 0;
     while (total < LINGER_BYTES && wait_for(fd, POLLIN, deadline)) {
         ssize_t n = recv(fd, dropped, sizeof dropped, MSG_DONTWAIT);
@@ -257,6 +280,7 @@ static enum MHD_Result answer_here(struct exchange *self) {
     struct gri_http_response *response = &self->response;
     struct gri_bytes text;
     if (!info) return MHD_NO;
+    add_standard_headers(response);
     gri_bytes_init(&text, 0);
     gri_bytes_printf(&text, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n", response->status,
                      MHD_get_reason_phrase_for((unsigned)response->status), response->body.len);
@@ -289,6 +313,7 @@ static enum MHD_Result refuse(struct exchange *self) {
 static enum MHD_Result on_headers(struct exchange *self, const char *method) {
     struct gri_http_server *server = self->server;
     struct gri_http_request *request = &self->request;
+    gri_http_watch_request(server->watch, self->watched, true);
     note_peer(self);
     request->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     request->method = request->head ? MHD_HTTP_METHOD_GET : method;
@@ -297,6 +322,11 @@ static enum MHD_Result on_headers(struct exchange *self, const char *method) {
     request->content_length = announced_length(self->connection);
     request->max_body = server->max_body;
     request->find_header = find_header;
+    const union MHD_ConnectionInfo *headers = MHD_get_connection_info(self->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (headers && headers->header_size > HEADERS_MAX) {
+        problem(&self->response, GRI_R_headers_too_large, "the request line and headers are over 32 KiB");
+        return refuse(self);
+    }
     if (!gri_http_parse_target(self->target, &request->path, self->query, &request->query_count)) {
         problem(&self->response, GRI_R_bad_request,
                 "the request's path or query is not validly percent-encoded, or has too many parameters");
@@ -324,14 +354,7 @@ static enum MHD_Result on_data(struct exchange *self, struct gri_slice data) {
     return MHD_YES;
 }
 
-enum MHD_Result gri_http_exchange_step(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-                                       const char *version, const char *data, size_t *size, void **state) {
-    struct exchange *self = *state;
-    (void)cls;
-    (void)connection;
-    (void)url;
-    (void)version;
-    if (!self || self->phase == PHASE_ANSWERED) return MHD_NO;
+static enum MHD_Result step(struct exchange *self, const char *method, const char *data, size_t *size) {
     if (self->phase == PHASE_NEW) return on_headers(self, method);
     if (*size > 0) {
         struct gri_slice part = {(const uint8_t *)data, *size};
@@ -340,4 +363,18 @@ enum MHD_Result gri_http_exchange_step(void *cls, struct MHD_Connection *connect
     }
     if (self->phase == PHASE_RECEIVING) self->server->handler.finish(self->server->handler.arg, &self->request, &self->response);
     return answer(self);
+}
+
+enum MHD_Result gri_http_exchange_step(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                                       const char *version, const char *data, size_t *size, void **state) {
+    struct gri_http_server *server = cls;
+    struct exchange *self = *state;
+    (void)connection;
+    (void)url;
+    (void)version;
+    if (!self || self->phase == PHASE_ANSWERED) return MHD_NO;
+    gri_http_watch_handler(server->watch, self->watched, true);
+    enum MHD_Result result = step(self, method, data, size);
+    gri_http_watch_handler(server->watch, self->watched, false);
+    return result;
 }

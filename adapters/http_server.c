@@ -14,7 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTION_MEMORY = 128 * 1024 /* headers and one read of the body */, BACKLOG = 128 };
+enum {
+    CONNECTION_MEMORY = 128 * 1024, /* headers and one read of the body */
+    BACKLOG = 128,
+    SPARE = 64 /* connections over options->connections, so that one can come in while another makes room for it */
+};
 
 /* "host:port", "[::1]:port", ":port" → host ("" for any) and port. */
 static bool split_address(const char *listen_at, char *host, size_t host_size, char *port, size_t port_size) {
@@ -111,17 +115,20 @@ static struct MHD_Daemon *start_daemon(struct gri_http_server *server, const str
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    struct MHD_Daemon *daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, gri_http_exchange_step, server, MHD_OPTION_EXTERNAL_LOGGER, log_message, server,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, options->connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        options->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
-        gri_http_exchange_begin, server, MHD_OPTION_NOTIFY_COMPLETED, gri_http_exchange_end, server, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_END);
+    server->watch = gri_http_watch_start(options->connections, options->idle_seconds);
+    struct MHD_Daemon *daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, gri_http_exchange_step, server, MHD_OPTION_EXTERNAL_LOGGER, log_message, server,
+                         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, options->connections + SPARE,
+                         MHD_OPTION_NOTIFY_CONNECTION, gri_http_watch_notify, server->watch, MHD_OPTION_CONNECTION_TIMEOUT,
+                         options->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                         MHD_OPTION_URI_LOG_CALLBACK, gri_http_exchange_begin, server, MHD_OPTION_NOTIFY_COMPLETED,
+                         gri_http_exchange_end, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return daemon;
 }
 
 static void free_server(struct gri_http_server *server) {
+    gri_http_watch_stop(server->watch);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
     free(server);

@@ -5,17 +5,11 @@
 #include "jpeg_gray_file.h"
 #include "jpeg_lossless.h"
 
+#include <grisaille/clock.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SOURCE_MAX = 256 * 1024 * 1024 /* bit positions fit 32 bits */ };
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 enum gri_status gri_gray_corrupt(struct gri_gray_file *file, const char *what) {
     return gri_fail(file->error, GRI_R_corrupt_image, "JPEG: %s (byte %zu of %zu)", what, file->at, file->source.len);
@@ -95,7 +89,7 @@ static enum gri_status pass_restarts(struct gri_gray_file *file) {
 static enum gri_status read_scan(struct gri_gray_file *file, struct gri_slice body) {
     struct gri_gray_scan scan;
     if (gri_gray_read_scan_header(file, body, &scan) != GRI_OK) return file->error->status;
-    if (now_ms() > file->deadline_ms)
+    if (gri_clock_ms() > file->deadline_ms)
         return gri_fail(file->error, GRI_R_decode_timeout, "JPEG: not read within %lld ms", (long long)file->limits->timeout_ms);
     bool luma = false;
     for (int i = 0; i < scan.count; i++)
@@ -143,7 +137,7 @@ enum gri_status gri_jpeg_gray_take(struct gri_slice source, unsigned form, const
     file->progressive_only = form & GRI_JPEG_GRAY_PROGRESSIVE;
     file->info = info;
     file->error = error;
-    file->deadline_ms = now_ms() + limits->timeout_ms;
+    file->deadline_ms = gri_clock_ms() + limits->timeout_ms;
     file->out = out;
     file->start = out->len;
     enum gri_status status = walk(file);

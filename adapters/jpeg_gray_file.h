@@ -100,6 +100,10 @@ enum gri_status gri_gray_check_complete(struct gri_gray_file *file);
 /* jpeg_gray_luma.c: a scan that brings luma: checked, and written. */
 enum gri_status gri_gray_take_scan(struct gri_gray_file *file, const struct gri_gray_scan *scan);
 
+/* jpeg_gray_small.c: info->small from luma's DC values, `low` bits short of what they are; one in `element` numbers of 16 bits,
+ * `stride` of them a row. */
+void gri_gray_shrink(struct gri_gray_file *file, const int16_t *dc, size_t element, size_t stride, unsigned low);
+
 /* jpeg_gray_write.c: the output. Tables are written when they differ from those written last. */
 enum gri_status gri_gray_write_head(struct gri_gray_file *file); /* up to the frame header; NULL tables stay as they are */
 enum gri_status gri_gray_write_scan_header(struct gri_gray_file *file, const struct gri_gray_scan *scan,

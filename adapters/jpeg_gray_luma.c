@@ -141,7 +141,10 @@ static enum gri_status take_dc_first(struct gri_gray_file *file, const struct gr
         dc = malloc(blocks_of(&layout) * sizeof *dc);
         if (!dc) return no_memory(file);
         const char *wrong = file->loops->dc_first(&layout, scan->clean, dc);
-        if (wrong) status = gri_gray_corrupt(file, wrong);
+        if (wrong)
+            status = gri_gray_corrupt(file, wrong);
+        else
+            gri_gray_shrink(file, dc, 1, layout.stride, scan->low);
     }
     if (status == GRI_OK && scan->count > 1) {
         status = write_dc(file, scan, dc, layout.stride);
@@ -164,7 +167,10 @@ static enum gri_status take_sequential(struct gri_gray_file *file, const struct 
         blocks = malloc(blocks_of(&layout) * sizeof *blocks);
         if (!blocks) return no_memory(file);
         const char *wrong = file->loops->sequential(&layout, scan->clean, blocks);
-        if (wrong) status = gri_gray_corrupt(file, wrong);
+        if (wrong)
+            status = gri_gray_corrupt(file, wrong);
+        else
+            gri_gray_shrink(file, &blocks->dc, sizeof *blocks / sizeof blocks->dc, layout.stride, 0);
     }
     if (status == GRI_OK && scan->count > 1) {
         status = write_sequential(file, scan, blocks, layout.stride, ac);

@@ -7,11 +7,11 @@
 
 #include "jpeg_exif.h"
 
+#include <grisaille/clock.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <jpeglib.h>
 
@@ -35,12 +35,6 @@ struct work {
     struct gri_bytes *bytes;
     size_t start; /* length of `bytes` when we began */
 };
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static struct work *work_of(j_common_ptr info) {
     return (struct work *)(void *)info->err;
@@ -91,7 +85,7 @@ static void on_progress(j_common_ptr info) {
     struct work *work = work_of(info);
     if (info->is_decompressor && work->in.input_scan_number > work->limits->max_scans)
         gri_fail(work->error, GRI_R_corrupt_image, "JPEG: more than %d scans", work->limits->max_scans);
-    else if (now_ms() > work->deadline_ms)
+    else if (gri_clock_ms() > work->deadline_ms)
         gri_fail(work->error, GRI_R_decode_timeout, "JPEG: not read within %lld ms", (long long)work->limits->timeout_ms);
     else
         return;
@@ -207,7 +201,7 @@ static void work_init(struct work *work, const struct gri_jpeg_limits *limits, s
     memset(work, 0, sizeof *work);
     work->error = error;
     work->limits = limits;
-    work->deadline_ms = now_ms() + limits->timeout_ms;
+    work->deadline_ms = gri_clock_ms() + limits->timeout_ms;
     work->bytes = out;
     work->start = out->len;
     jpeg_std_error(&work->errors);

@@ -15,14 +15,16 @@ struct known {
     const char *key; /* the request's */
     size_t index;
     int64_t run; /* the dead run to revive, or 0 */
+    bool seen;   /* by the last reading */
 };
 
 struct admission {
     struct gri_ledger_admit *request;
     struct known *known; /* sorted by key */
     size_t known_count, seen;
-    bool share;  /* a known one's `first` is elsewhere */
-    size_t dead; /* to be revived */
+    bool *refused; /* one a URL: its upsert met a duplicate key */
+    bool share;    /* a known one's `first` is elsewhere */
+    size_t dead;   /* to be revived */
 };
 
 static bson_t *insert_change(const struct gri_ledger_admit *request, const struct gri_admit *url, int64_t now_ms) {
@@ -56,7 +58,13 @@ static void mark_admitted(size_t index, void *arg) {
 
 /* A duplicate key is either a race with another scheduler for the same URL, or a line that has its record under another
  * key already: known, both. */
-static enum gri_status upsert_all(const struct gri_mongo_session *session, struct gri_ledger_admit *request) {
+static void mark_refused(size_t index, int64_t code, const char *message, void *arg) {
+    bool *refused = arg;
+    (void)code, (void)message;
+    refused[index] = true;
+}
+
+static enum gri_status upsert_all(const struct gri_mongo_session *session, struct gri_ledger_admit *request, bool *refused) {
     struct gri_mongo_bulk bulk;
     int64_t now_ms = 0;
     enum gri_status status = gri_mongo_now(session, &now_ms, &request->op.error);
@@ -73,6 +81,7 @@ static enum gri_status upsert_all(const struct gri_mongo_session *session, struc
     GRI_CRASH_POINT(admit_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
     if (status == GRI_OK) gri_mongo_bulk_upserted(&bulk, mark_admitted, request);
+    if (status == GRI_OK) gri_mongo_bulk_refused(&bulk, mark_refused, refused);
     gri_mongo_bulk_clear(&bulk);
     return status;
 }
@@ -131,10 +140,12 @@ static bool look_at_known(const bson_t *document, void *arg) {
         bsearch(gri_mongo_text(document, "_id"), admission->known, admission->known_count, sizeof *admission->known, compare_key);
     if (!known) return true;
     admission->seen++;
+    known->seen = true;
     bool own = request->catalog && strcmp(gri_mongo_text(document, "first.catalog"), request->catalog) == 0;
     if (!own && !gri_mongo_truth(document, "shared")) admission->share = true;
-    if (gri_mongo_url_state(gri_mongo_text(document, "state")) == GRI_URL_DEAD &&
-        may_revive(request, gri_mongo_text(document, "error.reason"))) {
+    enum gri_url_state state = gri_mongo_url_state(gri_mongo_text(document, "state"));
+    bool expired = state == GRI_URL_DONE && gri_mongo_truth(document, "expired");
+    if (expired || (state == GRI_URL_DEAD && may_revive(request, gri_mongo_text(document, "error.reason")))) {
         known->run = gri_mongo_number(document, "run", 0);
         admission->dead++;
     }
@@ -143,7 +154,10 @@ static bool look_at_known(const bson_t *document, void *arg) {
 
 static enum gri_status read_known(const struct gri_mongo_session *session, struct admission *admission) {
     bson_t *opts = BCON_NEW("projection", "{", "state", BCON_INT32(1), "run", BCON_INT32(1), "shared", BCON_INT32(1),
-                            "first.catalog", BCON_INT32(1), "error.reason", BCON_INT32(1), "}");
+                            "first.catalog", BCON_INT32(1), "error.reason", BCON_INT32(1), "expired", BCON_INT32(1), "}");
+    admission->seen = admission->dead = 0;
+    for (size_t i = 0; i < admission->known_count; i++)
+        admission->known[i].seen = false;
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, known_filter(admission), opts, look_at_known, admission,
                                             &admission->request->op.error);
     /* One that a majority read does not show yet was just made by another scheduler, perhaps for another catalog. */
@@ -178,11 +192,13 @@ static enum gri_status revive(const struct gri_mongo_session *session, struct ad
     for (size_t i = 0; i < admission->known_count; i++) {
         const struct known *known = &admission->known[i];
         if (known->run == 0) continue;
-        bson_t *filter = BCON_NEW("_id", BCON_UTF8(known->key), "state", "dead", "run", BCON_INT64(known->run));
-        bson_t *change = BCON_NEW("$set", "{", "state", "queued", "attempts", BCON_INT32(0), "pipeline",
-                                  BCON_UTF8(request->urls[known->index].job.pipeline), "}", "$inc", "{", "run", BCON_INT64(1),
-                                  "}", "$currentDate", "{", "queued_at", BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}",
-                                  "$unset", "{", "error", "", "next_at", "", "limited_at", "", "done_at", "", "}");
+        bson_t *filter = BCON_NEW("_id", BCON_UTF8(known->key), "run", BCON_INT64(known->run), "$or", "[", "{", "state", "dead",
+                                  "}", "{", "state", "done", "expired", BCON_BOOL(true), "}", "]");
+        bson_t *change =
+            BCON_NEW("$set", "{", "state", "queued", "attempts", BCON_INT32(0), "pipeline",
+                     BCON_UTF8(request->urls[known->index].job.pipeline), "}", "$inc", "{", "run", BCON_INT64(1), "}",
+                     "$currentDate", "{", "queued_at", BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}", "$unset", "{",
+                     "error", "", "next_at", "", "limited_at", "", "done_at", "", "dropped", "", "expired", "", "}");
         gri_mongo_bulk_update(&bulk, filter, change, false);
         request->results[known->index] = GRI_REVIVED;
         request->runs[known->index] = known->run + 1;
@@ -195,15 +211,31 @@ static enum gri_status revive(const struct gri_mongo_session *session, struct ad
     return status;
 }
 
+/* One whose upsert found it and that no reading shows was removed since: the batch is tried again, and inserts it. (One that met
+ * a duplicate key may be no record at all: its line has one under another key.) */
+static enum gri_status check_gone(const struct admission *admission, struct gri_error *error) {
+    size_t gone = 0;
+    for (size_t i = 0; i < admission->known_count; i++)
+        gone += !admission->known[i].seen && !admission->refused[admission->known[i].index];
+    return gone == 0 ? GRI_OK : gri_fail(error, GRI_R_store, "admit: %zu known URLs were just removed", gone);
+}
+
 enum gri_status gri_mongo_work_admit(struct gri_mongo_session *session, struct gri_op *op) {
     struct gri_ledger_admit *request = gri_container_of(op, struct gri_ledger_admit, op);
     struct admission admission = {.request = request};
     if (request->count == 0) return GRI_OK;
-    enum gri_status status = upsert_all(session, request);
+    admission.refused = gri_calloc(request->count, sizeof *admission.refused);
+    enum gri_status status = upsert_all(session, request, admission.refused);
     if (status == GRI_OK) collect_known(&admission);
     if (status == GRI_OK && admission.known_count > 0) status = read_known(session, &admission);
-    if (status == GRI_OK && admission.share) status = mark_shared(session, &admission);
+    if (status == GRI_OK && admission.share) {
+        status = mark_shared(session, &admission);
+        /* Its catalog may have been cancelled or deleted between the two: seen after the mark, it is revived, or made anew. */
+        if (status == GRI_OK) status = read_known(session, &admission);
+        if (status == GRI_OK) status = check_gone(&admission, &op->error);
+    }
     if (status == GRI_OK && admission.dead > 0) status = revive(session, &admission);
     free(admission.known);
+    free(admission.refused);
     return status;
 }

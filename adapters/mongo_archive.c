@@ -63,6 +63,21 @@ static enum gri_status definition(struct gri_archive *archive, enum gri_definiti
     return gri_mongo_archive_close(&session, status, error);
 }
 
+static const struct gri_steering_ops steering_ops = {
+    .follow = gri_mongo_follow_events,
+    .event_body = gri_mongo_get_event_body,
+    .tell = gri_mongo_tell,
+    .stats = gri_mongo_get_stats,
+    .dead = gri_mongo_list_dead,
+    .dead_act = gri_mongo_act_on_dead,
+    .dead_count = gri_mongo_count_dead,
+    .catalog = gri_mongo_steer_catalog,
+    .host = gri_mongo_steer_host,
+    .hosts = gri_mongo_list_hosts,
+    .take_down = gri_mongo_take_down,
+    .similar = gri_mongo_find_similar,
+};
+
 const struct gri_archive_ops gri_mongo_archive_ops = {
     .prepare = prepare,
     .ping = ping,
@@ -84,5 +99,8 @@ const struct gri_archive_ops gri_mongo_archive_ops = {
     .images = gri_mongo_list_images,
     .events = gri_mongo_list_events,
     .totals = gri_mongo_get_totals,
+    .presence = gri_mongo_put_presence,
+    .services = gri_mongo_list_services,
     .scrub = &gri_mongo_scrub_ops,
+    .steering = &steering_ops,
 };

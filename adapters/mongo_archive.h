@@ -66,11 +66,54 @@ enum gri_status gri_mongo_get_urls(struct gri_archive *archive, const char (*key
                                    struct gri_json **out, struct gri_error *error);
 enum gri_status gri_mongo_get_url_records(struct gri_archive *archive, const char *url, struct gri_json **out,
                                           struct gri_error *error);
-enum gri_status gri_mongo_list_events(struct gri_archive *archive, const char *key, const struct gri_filter *filter,
-                                      struct gri_json **out, struct gri_error *error);
 enum gri_status gri_mongo_get_totals(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
 
+/* mongo_archive_events.c */
+enum gri_status gri_mongo_list_events(struct gri_archive *archive, const char *key, const struct gri_filter *filter,
+                                      struct gri_json **out, struct gri_error *error);
+enum gri_status gri_mongo_follow_events(struct gri_archive *archive, const struct gri_filter *filter, struct gri_json **out,
+                                        struct gri_error *error);
+enum gri_status gri_mongo_get_event_body(struct gri_archive *archive, const char *id, struct gri_bytes *body, int64_t *bytes,
+                                         struct gri_error *error);
+void gri_mongo_tell(struct gri_archive *archive, const struct gri_event *event);
+
+/* mongo_rollup.c */
+enum gri_status gri_mongo_get_stats(struct gri_archive *archive, const struct gri_stats_query *query, struct gri_json **out,
+                                    struct gri_error *error);
+
+/* mongo_dead.c */
+enum gri_status gri_mongo_list_dead(struct gri_archive *archive, const struct gri_filter *filter, struct gri_json **out,
+                                    struct gri_error *error);
+enum gri_status gri_mongo_act_on_dead(struct gri_archive *archive, const struct gri_filter *filter, bool drop, const char *by,
+                                      int64_t *count, struct gri_error *error);
+enum gri_status gri_mongo_count_dead(struct gri_archive *archive, const struct gri_filter *filter, int64_t *count,
+                                     struct gri_error *error);
+
+/* mongo_steer.c */
+enum gri_status gri_mongo_steer_catalog(struct gri_archive *archive, const char *id, enum gri_steer steer, const char *by,
+                                        struct gri_error *error);
+
+/* mongo_hosts.c */
+enum gri_status gri_mongo_steer_host(struct gri_archive *archive, const char *host, bool pause, const char *by,
+                                     struct gri_error *error);
+enum gri_status gri_mongo_list_hosts(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
+
+/* mongo_services.c */
+enum gri_status gri_mongo_put_presence(struct gri_archive *archive, const struct gri_presence *presence,
+                                       struct gri_error *error);
+enum gri_status gri_mongo_list_services(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
+
+/* mongo_phash.c */
+enum gri_status gri_mongo_find_similar(struct gri_archive *archive, const char *phash, int within, int64_t limit,
+                                       struct gri_json **out, struct gri_error *error);
+
+/* mongo_takedown.c */
+enum gri_status gri_mongo_take_down(struct gri_archive *archive, const char *source_sha256, const char *why, const char *by,
+                                    int64_t *count, struct gri_error *error);
+
 /* mongo_archive_images.c */
+/* An image's metadata as the API shows it. */
+struct gri_json *gri_mongo_image_json(const bson_t *document);
 enum gri_status gri_mongo_get_images_by_hash(struct gri_archive *archive, const char *sha256, struct gri_json **out,
                                              struct gri_error *error);
 enum gri_status gri_mongo_get_image(struct gri_archive *archive, const char *id, struct gri_json **meta, struct gri_bytes *base64,

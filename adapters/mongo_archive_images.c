@@ -5,13 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IMAGE_URLS_MAX = 1000, IMAGES_BY_HASH_MAX = 1000 };
+enum { IMAGE_URLS_MAX = 1000, IMAGES_BY_HASH_MAX = 1000, IMAGES_BY_PREFIX_MAX = 20 };
 
-static struct gri_json *image_json(const bson_t *document) {
-    static const char *const FIELDS[] = {"_id>id",  "content_type", "width",       "height",   "bytes",  "source",
-                                         "sums",    "fetched_at",   "inserted_at", "pipeline", "output", "job",
-                                         "made_by", "note",         "removed",     "corrupt",  NULL};
+struct gri_json *gri_mongo_image_json(const bson_t *document) {
+    static const char *const FIELDS[] = {"_id>id",     "content_type", "width",    "height",  "bytes",   "source",  "sums",
+                                         "fetched_at", "inserted_at",  "pipeline", "output",  "job",     "made_by", "note",
+                                         "facts",      "phash",        "removed",  "removal", "corrupt", NULL};
     struct gri_json *image = gri_mongo_json_pick(document, FIELDS);
+    static const char *const RARE[] = {"facts", "phash", "removal"};
+    for (size_t i = 0; i < sizeof RARE / sizeof *RARE; i++)
+        if (!gri_mongo_has(document, RARE[i])) gri_json_remove(image, RARE[i]);
     if (!gri_mongo_has(document, "removed")) gri_json_remove(image, "removed");
     if (!gri_mongo_has(document, "corrupt")) gri_json_remove(image, "corrupt");
     return image;
@@ -24,7 +27,7 @@ static bson_t *without_data(int64_t limit) {
 /* --- by hash --------------------------------------------------------------------------------------------------------- */
 
 static bool add_image(const bson_t *document, void *arg) {
-    gri_json_append(arg, image_json(document));
+    gri_json_append(arg, gri_mongo_image_json(document));
     return true;
 }
 
@@ -63,15 +66,29 @@ static enum gri_status with_urls(const struct gri_mongo_session *session, const 
     return GRI_OK;
 }
 
+/* One of the three sums is it, or begins with it. */
+static bson_t *hash_filter(const char *sha256) {
+    char end[GRI_SHA256_HEX + 1];
+    if (strlen(sha256) == 64)
+        return BCON_NEW("$or", "[", "{", "sums.source", BCON_UTF8(sha256), "}", "{", "sums.output", BCON_UTF8(sha256), "}", "{",
+                        "sums.base64", BCON_UTF8(sha256), "}", "]");
+    (void)gri_format(end, sizeof end, "%sg", sha256); /* behind every hex digit */
+    bson_t *range = BCON_NEW("$gte", BCON_UTF8(sha256), "$lt", BCON_UTF8(end));
+    bson_t *filter = BCON_NEW("$or", "[", "{", "sums.source", BCON_DOCUMENT(range), "}", "{", "sums.output", BCON_DOCUMENT(range),
+                              "}", "{", "sums.base64", BCON_DOCUMENT(range), "}", "]");
+    bson_destroy(range);
+    return filter;
+}
+
 enum gri_status gri_mongo_get_images_by_hash(struct gri_archive *archive, const char *sha256, struct gri_json **out,
                                              struct gri_error *error) {
     struct gri_mongo_session session;
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
     struct gri_json *images = gri_json_array(), *array = gri_json_array();
-    bson_t *filter = BCON_NEW("$or", "[", "{", "sums.source", BCON_UTF8(sha256), "}", "{", "sums.output", BCON_UTF8(sha256), "}",
-                              "{", "sums.base64", BCON_UTF8(sha256), "}", "]");
-    status = gri_mongo_find(&session, GRI_MONGO_IMAGES, filter, without_data(IMAGES_BY_HASH_MAX), add_image, images, error);
+    status =
+        gri_mongo_find(&session, GRI_MONGO_IMAGES, hash_filter(sha256),
+                       without_data(strlen(sha256) == 64 ? IMAGES_BY_HASH_MAX : IMAGES_BY_PREFIX_MAX), add_image, images, error);
     for (size_t i = 0; status == GRI_OK && i < gri_json_count(images); i++) {
         struct gri_json *image = NULL;
         status = with_urls(&session, gri_json_at(images, i), &image, error);
@@ -100,7 +117,7 @@ enum gri_status gri_mongo_get_image(struct gri_archive *archive, const char *id,
         struct gri_slice data = gri_mongo_bytes(found, "data");
         status = gri_bytes_append(base64, data.data, data.len, error);
     }
-    if (status == GRI_OK) *meta = image_json(found);
+    if (status == GRI_OK) *meta = gri_mongo_image_json(found);
     bson_destroy(found);
     return gri_mongo_archive_close(&session, status, error);
 }
@@ -124,7 +141,7 @@ static bool add_listed(const bson_t *document, void *arg) {
     page->count++;
     page->last.ms = gri_mongo_number(document, "inserted_at", 0);
     (void)gri_copy(page->last.id, sizeof page->last.id, gri_mongo_text(document, "_id"));
-    gri_json_append(page->items, image_json(document));
+    gri_json_append(page->items, gri_mongo_image_json(document));
     return true;
 }
 
@@ -132,7 +149,9 @@ static enum gri_status list_all(const struct gri_mongo_session *session, const s
                                 const struct gri_mongo_place *place, struct page *page, struct gri_error *error) {
     bson_t *query = bson_new();
     if (filter->host) BSON_APPEND_UTF8(query, "source.host", filter->host);
-    gri_mongo_append_place(query, "inserted_at", place, filter, false);
+    struct gri_filter range = *filter;
+    if (!range.since_ms) range.since_ms = 1; /* what has no date is no image any more */
+    gri_mongo_append_place(query, "inserted_at", place, &range, false);
     bson_t *opts = without_data(page->limit + 1);
     BCON_APPEND(opts, "sort", "{", "inserted_at", BCON_INT32(-1), "_id", BCON_INT32(-1), "}");
     return gri_mongo_find(session, GRI_MONGO_IMAGES, query, opts, add_listed, page, error);
@@ -176,7 +195,7 @@ static bool keep_image(const bson_t *document, void *arg) {
     struct linked *linked = arg;
     const char *id = gri_mongo_text(document, "_id");
     for (size_t i = 0; i < linked->count; i++) {
-        if (!linked->images[i] && strcmp(linked->ids[i], id) == 0) linked->images[i] = image_json(document);
+        if (!linked->images[i] && strcmp(linked->ids[i], id) == 0) linked->images[i] = gri_mongo_image_json(document);
     }
     return true;
 }
@@ -187,7 +206,9 @@ static enum gri_status read_linked(const struct gri_mongo_session *session, cons
     bson_t *query = bson_new();
     gri_mongo_append_texts(query, "_id", linked->ids[0], sizeof linked->ids[0], linked->count);
     if (filter->host) BSON_APPEND_UTF8(query, "source.host", filter->host);
-    gri_mongo_append_place(query, "inserted_at", NULL, filter, false);
+    struct gri_filter range = *filter;
+    if (!range.since_ms) range.since_ms = 1;
+    gri_mongo_append_place(query, "inserted_at", NULL, &range, false);
     return gri_mongo_find(session, GRI_MONGO_IMAGES, query, without_data((int64_t)linked->count), keep_image, linked, error);
 }
 

@@ -82,11 +82,12 @@ enum gri_status gri_mongo_push_chunk(struct gri_archive_push *push, const struct
 }
 
 static void remove_chunks(const struct gri_mongo_session *session, const char *catalog) {
-    struct gri_error ignored; /* what this leaves behind has no catalog: nobody ever admits it, and the reaper takes it */
+    struct gri_error error;
     GRI_CRASH_POINT(push_remove_before);
-    enum gri_status status = gri_mongo_remove_chunks(session, catalog, &ignored);
+    if (gri_mongo_remove_chunks(session, catalog, &error) != GRI_OK) {
+        /* No matter: what is left has no catalog, so nobody admits it, and the reaper takes it. */
+    }
     GRI_CRASH_POINT(push_remove_after);
-    (void)status;
 }
 
 /* [{$replaceWith: {$cond: [new, {…, created_at: now}, as it was]}}] */
@@ -117,15 +118,24 @@ static enum gri_status retry_dead(const struct gri_mongo_session *session, const
     enum gri_status status =
         gri_mongo_update_many(session, GRI_MONGO_CHUNKS, BCON_NEW("catalog", BCON_UTF8(catalog)), change, error);
     GRI_CRASH_POINT(retry_chunks_after);
+    /* Lines that were never tried, because it was cancelled, are to be admitted now. */
+    bson_t *untried = gri_mongo_line_range(catalog, 0, 999999999999);
+    BSON_APPEND_UTF8(untried, "reason", gri_reason_name(GRI_R_cancelled));
+    if (status == GRI_OK) {
+        status = gri_mongo_delete(session, GRI_MONGO_LINE_ERRORS, untried, NULL, error);
+    } else {
+        bson_destroy(untried);
+    }
     if (status != GRI_OK) return status;
     bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "dead", "error.reason", "{", "$ne", "removed", "}");
-    change =
-        BCON_NEW("$set", "{", "state", "waiting", "attempts", BCON_INT32(0), "}", "$currentDate", "{", "next_at", BCON_BOOL(true),
-                 "changed_at", BCON_BOOL(true), "}", "$unset", "{", "error", "", "limited_at", "", "done_at", "", "}");
+    change = BCON_NEW("$set", "{", "state", "waiting", "attempts", BCON_INT32(0), "}", "$currentDate", "{", "next_at",
+                      BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}", "$unset", "{", "error", "", "limited_at", "",
+                      "done_at", "", "dropped", "", "}");
     status = gri_mongo_update_many(session, GRI_MONGO_URLS, filter, change, error);
     GRI_CRASH_POINT(retry_urls_after);
     if (status != GRI_OK) return status;
-    filter = BCON_NEW("_id", BCON_UTF8(catalog), "state", "{", "$in", "[", "running", "finished", "]", "}");
+    filter = BCON_NEW("_id", BCON_UTF8(catalog), "$or", "[", "{", "state", "{", "$in", "[", "running", "finished", "]", "}", "}",
+                      "{", "state", "cancelled", "unfinished", BCON_NULL, "}", "]");
     change = BCON_NEW("$set", "{", "state", "running", "unfinished", BCON_BOOL(true), "retry_dead", BCON_BOOL(true), "}",
                       "$unset", "{", "finished_at", "", "}");
     status = gri_mongo_update_one(session, GRI_MONGO_CATALOGS, filter, change, false, NULL, NULL, error);
@@ -157,7 +167,8 @@ static enum gri_status answer_existing(const struct gri_mongo_session *session, 
     if (status != GRI_OK) return status;
     const char *state = gri_mongo_text(found, "state");
     (void)gri_copy(id, GRI_CATALOG_ID_MAX, gri_mongo_text(found, "_id"));
-    if (push->retry_dead && (strcmp(state, "running") == 0 || strcmp(state, "finished") == 0))
+    bool cancelled = strcmp(state, "cancelled") == 0 && !gri_mongo_truth(found, "unfinished");
+    if (push->retry_dead && (cancelled || strcmp(state, "running") == 0 || strcmp(state, "finished") == 0))
         status = retry_dead(session, id, error);
     bson_destroy(found);
     return status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the ledger's records and the events, and the totals of everything. */
+/* Reading the ledger's records, and the totals of everything. */
 #include "mongo_archive.h"
 #include "mongo_schema.h"
 
@@ -9,12 +9,15 @@
 enum { URL_RECORDS_MAX = 1000, COUNT_LIMIT = 100000 };
 
 static struct gri_json *record_json(const bson_t *document) {
-    static const char *const FIELDS[] = {"_id>key",    "url",       "host",    "pipeline",   "state",   "run",
-                                         "attempts",   "images",    "made",    "first",      "shared",  "error",
-                                         "created_at", "queued_at", "next_at", "changed_at", "done_at", NULL};
+    static const char *const FIELDS[] = {"_id>key", "url",        "host",    "pipeline", "state",   "run",        "attempts",
+                                         "images",  "made",       "first",   "shared",   "error",   "created_at", "queued_at",
+                                         "next_at", "changed_at", "done_at", "history",  "dropped", "expired",    NULL};
     struct gri_json *record = gri_mongo_json_pick(document, FIELDS);
     if (!gri_mongo_has(document, "images")) gri_json_set(record, "images", gri_json_array());
     if (!gri_mongo_has(document, "made")) gri_json_set_bool(record, "made", false);
+    static const char *const RARE[] = {"history", "dropped", "expired"};
+    for (size_t i = 0; i < sizeof RARE / sizeof *RARE; i++)
+        if (!gri_mongo_has(document, RARE[i])) gri_json_remove(record, RARE[i]);
     if (!gri_mongo_has(document, "shared")) gri_json_set_bool(record, "shared", false);
     return record;
 }
@@ -99,76 +102,6 @@ enum gri_status gri_mongo_get_url_records(struct gri_archive *archive, const cha
         *out = array;
     } else {
         gri_json_free(array);
-    }
-    return gri_mongo_archive_close(&session, status, error);
-}
-
-/* --- events ---------------------------------------------------------------------------------------------------------- */
-
-struct event_list {
-    struct gri_json *items;
-    int64_t limit, count;
-    struct gri_mongo_place last;
-    bool more;
-};
-
-static bool add_event(const bson_t *document, void *arg) {
-    static const char *const FIELDS[] = {"_id>id", "time",   "level",  "event",  "catalog", "key", "url",
-                                         "host",   "reason", "detail", "worker", "attempt", "ms",  NULL};
-    struct event_list *list = arg;
-    bson_iter_t at;
-    if (list->count == list->limit) {
-        list->more = true;
-        return false;
-    }
-    list->count++;
-    list->last.ms = gri_mongo_number(document, "time", 0);
-    if (bson_iter_init_find(&at, document, "_id") && BSON_ITER_HOLDS_OID(&at)) {
-        char hex[25];
-        bson_oid_to_string(bson_iter_oid(&at), hex);
-        (void)gri_copy(list->last.id, sizeof list->last.id, hex);
-    }
-    gri_json_append(list->items, gri_mongo_json_pick(document, FIELDS));
-    return true;
-}
-
-static enum gri_status event_filter(const char *key, const struct gri_filter *filter, bson_t **query, struct gri_error *error) {
-    struct gri_mongo_place place;
-    bool given = false;
-    enum gri_status status = gri_mongo_place_parse(filter->cursor, &place, &given, error);
-    if (status != GRI_OK) return status;
-    *query = bson_new();
-    if (key) BSON_APPEND_UTF8(*query, "key", key);
-    if (filter->catalog) BSON_APPEND_UTF8(*query, "catalog", filter->catalog);
-    if (filter->host) BSON_APPEND_UTF8(*query, "host", filter->host);
-    if (filter->reason) BSON_APPEND_UTF8(*query, "reason", filter->reason);
-    if (filter->match) BSON_APPEND_REGEX(*query, "detail", filter->match, "");
-    gri_mongo_append_place(*query, "time", given ? &place : NULL, filter, true);
-    return GRI_OK;
-}
-
-enum gri_status gri_mongo_list_events(struct gri_archive *archive, const char *key, const struct gri_filter *filter,
-                                      struct gri_json **out, struct gri_error *error) {
-    struct gri_mongo_session session;
-    struct event_list list = {.limit = gri_mongo_limit(filter)};
-    char cursor[GRI_IMAGE_ID_MAX + 32] = "";
-    bson_t *query = NULL;
-    enum gri_status status = event_filter(key, filter, &query, error);
-    if (status != GRI_OK) return status;
-    status = gri_mongo_archive_open(archive, &session, error);
-    if (status != GRI_OK) {
-        bson_destroy(query);
-        return status;
-    }
-    list.items = gri_json_array();
-    bson_t *opts = BCON_NEW("sort", "{", "time", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(list.limit + 1));
-    status = gri_mongo_find(&session, GRI_MONGO_EVENTS, query, opts, add_event, &list, error);
-    if (status == GRI_PERMANENT && filter->match) error->reason = GRI_R_bad_request; /* the expression can't be compiled */
-    if (list.more) gri_mongo_place_print(&list.last, cursor, sizeof cursor);
-    if (status == GRI_OK) {
-        *out = gri_mongo_json_page("events", list.items, cursor);
-    } else {
-        gri_json_free(list.items);
     }
     return gri_mongo_archive_close(&session, status, error);
 }

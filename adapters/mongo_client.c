@@ -81,6 +81,7 @@ enum gri_status gri_mongo_create(const struct gri_mongo_options *options, struct
                                 .ledger = {.ops = &gri_mongo_ledger_ops},
                                 .store = {.ops = &gri_mongo_store_ops},
                                 .archive = {.ops = &gri_mongo_archive_ops}};
+    pthread_mutex_init(&mongo->hosts_lock, NULL);
     *out = mongo;
 out:
     mongoc_uri_destroy(uri);
@@ -90,6 +91,8 @@ out:
 void gri_mongo_destroy(struct gri_mongo *mongo) {
     if (!mongo) return;
     mongoc_client_pool_destroy(mongo->pool);
+    pthread_mutex_destroy(&mongo->hosts_lock);
+    bson_destroy(mongo->paused_hosts);
     free(mongo->database);
     free(mongo);
 }

@@ -43,10 +43,13 @@ static bool take_due(const bson_t *document, void *arg) {
     return true;
 }
 
-static bson_t *waiting_filter(const struct gri_ledger_due *request) {
-    bson_t *filter = gri_mongo_state_filter(GRI_URL_WAITING);
+static bson_t *waiting_filter(const struct gri_mongo_session *session, const struct gri_ledger_due *request) {
+    bson_t *filter = gri_mongo_state_filter(GRI_URL_WAITING), *paused = gri_mongo_paused_hosts(session);
     bson_t condition, hosts;
-    if (request->skip_count == 0) return filter;
+    if (request->skip_count == 0 && bson_empty(paused)) {
+        bson_destroy(paused);
+        return filter;
+    }
     BSON_APPEND_DOCUMENT_BEGIN(filter, "host", &condition);
     BSON_APPEND_ARRAY_BEGIN(&condition, "$nin", &hosts);
     for (size_t i = 0; i < request->skip_count; i++) {
@@ -55,8 +58,10 @@ static bson_t *waiting_filter(const struct gri_ledger_due *request) {
         bson_uint32_to_string((uint32_t)i, &position, buffer, sizeof buffer);
         gri_mongo_append_text(&hosts, position, request->skip_hosts[i]);
     }
+    gri_mongo_append_paused(&hosts, paused, (uint32_t)request->skip_count);
     bson_append_array_end(&condition, &hosts);
     bson_append_document_end(filter, &condition);
+    bson_destroy(paused);
     return filter;
 }
 
@@ -64,7 +69,7 @@ static bson_t *waiting_filter(const struct gri_ledger_due *request) {
  * them tells when to come again. So no time of this machine is ever compared. */
 static enum gri_status read_due(const struct gri_mongo_session *session, const struct gri_ledger_due *request,
                                 struct due_read *read, struct gri_error *error) {
-    bson_t *filter = waiting_filter(request);
+    bson_t *filter = waiting_filter(session, request);
     bson_t *pipeline = BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}",                   //
                                 "1", "{", "$sort", "{", "next_at", BCON_INT32(1), "}", "}",       //
                                 "2", "{", "$limit", BCON_INT64((int64_t)request->limit + 1), "}", //

@@ -160,6 +160,21 @@ static enum gri_status finish_catalog(const struct gri_mongo_session *session, c
     return status;
 }
 
+/* Nobody wants the pending work of a stopped catalog any more, but what another asked for too. A job that a worker has in hand
+ * may still come to a good end: that counts. */
+static enum gri_status drop_pending(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
+    bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "{", "$in", "[", "queued", "waiting", "]", "}",
+                              "shared", "{", "$ne", BCON_BOOL(true), "}");
+    bson_t *change =
+        BCON_NEW("0", "{", "$set", "{", "state", "dead", "changed_at", "$$NOW", "done_at", "$$NOW", "error", "{", "class",
+                 BCON_UTF8(gri_status_name(GRI_PERMANENT)), "reason", BCON_UTF8(gri_reason_name(GRI_R_cancelled)), "detail",
+                 "its catalog was cancelled", "at", "$$NOW", "}", "}", "}", "1", "{", "$unset", "[", "next_at", "]", "}");
+    GRI_CRASH_POINT(cancel_before);
+    enum gri_status status = gri_mongo_update_many(session, GRI_MONGO_URLS, filter, change, error);
+    GRI_CRASH_POINT(cancel_after);
+    return status;
+}
+
 enum gri_status gri_mongo_work_settle(struct gri_mongo_session *session, struct gri_op *op) {
     struct gri_ledger_settle *request = gri_container_of(op, struct gri_ledger_settle, op);
     bson_t *catalog = NULL;
@@ -172,6 +187,11 @@ enum gri_status gri_mongo_work_settle(struct gri_mongo_session *session, struct 
     if (!gri_mongo_truth(catalog, "unfinished")) {
         request->finished = true;
         goto out;
+    }
+    const char *state = gri_mongo_text(catalog, "state");
+    if (strcmp(state, "cancelled") == 0 || strcmp(state, "deleting") == 0) {
+        status = drop_pending(session, request->catalog, &op->error);
+        if (status != GRI_OK) goto out;
     }
     /* Chunks first: with all of them admitted, every URL of the catalog is in the ledger when the next read looks. */
     status = gri_mongo_chunks_pending(session, request->catalog, &pending, &op->error);

@@ -9,8 +9,14 @@
 
 /* --- check ----------------------------------------------------------------------------------------------------------- */
 
+struct check {
+    struct gri_ledger_check *request;
+    bson_t *paused; /* hosts */
+};
+
 static bool take_record(const bson_t *document, void *arg) {
-    struct gri_ledger_check *request = arg;
+    const struct check *check = arg;
+    const struct gri_ledger_check *request = check->request;
     const char *key = gri_mongo_text(document, "_id");
     for (size_t i = 0; i < request->count; i++) {
         if (strcmp(request->keys[i], key) != 0) continue;
@@ -24,6 +30,7 @@ static bool take_record(const bson_t *document, void *arg) {
         record->reason = reason[0] ? gri_reason_from_name(reason) : GRI_R_none;
         record->limited_ms = gri_mongo_number(document, "limited_ms", 0);
         record->age_ms = gri_mongo_number(document, "age_ms", 0);
+        record->host_paused = gri_mongo_host_is_paused(check->paused, gri_mongo_text(document, "host"));
     }
     return true;
 }
@@ -36,11 +43,14 @@ enum gri_status gri_mongo_work_check(struct gri_mongo_session *session, struct g
     gri_mongo_append_texts(filter, "_id", request->keys[0], sizeof request->keys[0], request->count);
     bson_t *pipeline =
         BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$project", "{", "state", BCON_INT32(1), "run",
-                 BCON_INT32(1), "attempts", BCON_INT32(1), "pipeline", BCON_INT32(1), "first.catalog", BCON_INT32(1),
-                 "error.reason", BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]", "}", "age_ms",
-                 "{", "$subtract", "[", "$$NOW", "$created_at", "]", "}", "}", "}");
+                 BCON_INT32(1), "attempts", BCON_INT32(1), "pipeline", BCON_INT32(1), "host", BCON_INT32(1), "first.catalog",
+                 BCON_INT32(1), "error.reason", BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]",
+                 "}", "age_ms", "{", "$subtract", "[", "$$NOW", "$created_at", "]", "}", "}", "}");
     bson_destroy(filter);
-    return gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, NULL, take_record, request, &op->error);
+    struct check check = {.request = request, .paused = gri_mongo_paused_hosts(session)};
+    enum gri_status status = gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, NULL, take_record, &check, &op->error);
+    bson_destroy(check.paused);
+    return status;
 }
 
 /* --- finish ---------------------------------------------------------------------------------------------------------- */
@@ -112,6 +122,8 @@ static bson_t *done_change(const struct gri_finish *item, int64_t writer) {
     BSON_APPEND_DOCUMENT_BEGIN(change, "$set", &set);
     BSON_APPEND_UTF8(&set, "state", gri_url_state_name(GRI_URL_DONE));
     BSON_APPEND_INT64(&set, "writer", writer);
+    BSON_APPEND_INT64(&set, "bytes", item->bytes);
+    BSON_APPEND_INT64(&set, "ms", item->ms);
     if (item->made) BSON_APPEND_BOOL(&set, "made", true);
     if (item->removed) {
         BSON_APPEND_UTF8(&set, "error.class", gri_status_name(GRI_PERMANENT));

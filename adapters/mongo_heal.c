@@ -3,6 +3,7 @@
 #include "mongo_image_document.h"
 #include "mongo_schema.h"
 
+#include <grisaille/crash_point.h>
 #include <string.h>
 
 struct marks {
@@ -67,7 +68,9 @@ enum gri_status gri_mongo_work_heal(struct gri_mongo_session *session, struct gr
                                   "{", "$ne", BCON_BOOL(true), "}");
         gri_mongo_bulk_update(&bulk, filter, gri_mongo_heal_change(request->images[i]), false);
     }
+    GRI_CRASH_POINT(heal_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &op->error);
+    GRI_CRASH_POINT(heal_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &op->error);
     gri_mongo_bulk_clear(&bulk);
     return status;

@@ -2,6 +2,8 @@
 /* Image documents to and from BSON. */
 #include "mongo_image_document.h"
 
+#include "mongo_archive.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +40,15 @@ static void append_sums(bson_t *document, const struct gri_sums *sums) {
     bson_append_document_end(document, &inner);
 }
 
+/* As a document, to be asked by; numbers are doubles or int64, and give the same JSON again when they are read. */
+static void append_facts(bson_t *document, const char *facts) {
+    bson_t inner;
+    if (!facts[0]) return;
+    GRI_ASSERT(bson_init_from_json(&inner, facts, -1, NULL));
+    BSON_APPEND_DOCUMENT(document, "facts", &inner);
+    bson_destroy(&inner);
+}
+
 bson_t *gri_mongo_image_document(const struct gri_image *image) {
     bson_t *document = bson_sized_new(image->data.len + 4096);
     BSON_APPEND_UTF8(document, "_id", image->id);
@@ -52,6 +63,8 @@ bson_t *gri_mongo_image_document(const struct gri_image *image) {
     append_sums(document, &image->sums);
     append_exact(document, "made_by", image->made_by);
     append_exact(document, "note", image->note);
+    append_facts(document, image->facts);
+    if (image->phash[0]) BSON_APPEND_UTF8(document, "phash", image->phash);
     BSON_APPEND_DATE_TIME(document, "fetched_at", image->fetched_at_ms);
     BSON_APPEND_DATE_TIME(document, "inserted_at", image->inserted_at_ms);
     /* Last, so that a reader of the rest need not step over it. */
@@ -127,6 +140,20 @@ static void read_source(struct reader *reader, struct gri_source *source) {
     text_at(reader, "source.provider_id", source->provider_id, sizeof source->provider_id);
 }
 
+static void read_facts(struct reader *reader, char *out, size_t size) {
+    bson_iter_t at;
+    struct gri_bytes text;
+    struct gri_error error;
+    if (!find(reader, "facts", &at)) return;
+    struct gri_json *facts = gri_mongo_json_value(&at);
+    gri_bytes_init(&text, size);
+    if (!BSON_ITER_HOLDS_DOCUMENT(&at) || gri_json_write(facts, true, &text, &error) != GRI_OK ||
+        !gri_copy(out, size, gri_bytes_text(&text)))
+        malformed(reader, "facts");
+    gri_bytes_clear(&text);
+    gri_json_free(facts);
+}
+
 void gri_mongo_image_read(const bson_t *document, struct gri_image *image, char *malformed_field, size_t size) {
     struct reader reader = {document, malformed_field, size};
     struct gri_error error;
@@ -147,6 +174,8 @@ void gri_mongo_image_read(const bson_t *document, struct gri_image *image, char 
     text_at(&reader, "sums.document", image->sums.document, sizeof image->sums.document);
     text_at(&reader, "made_by", image->made_by, sizeof image->made_by);
     text_at(&reader, "note", image->note, sizeof image->note);
+    read_facts(&reader, image->facts, sizeof image->facts);
+    (void)gri_copy(image->phash, sizeof image->phash, gri_mongo_text(document, "phash"));
     image->fetched_at_ms = number_at(&reader, "fetched_at", true);
     image->inserted_at_ms = number_at(&reader, "inserted_at", true);
     struct gri_slice data = slice_at(&reader, "data");

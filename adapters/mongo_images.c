@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store port: looks images up by covered indexes, inserts them in bulk, and tells one duplicate from the other. */
 #include "mongo_image_document.h"
+#include "mongo_phash.h"
 #include "mongo_schema.h"
 
 #include <grisaille/crash_point.h>
@@ -117,6 +118,61 @@ static enum gri_status lookup_jobs(const struct gri_mongo_session *session, stru
     return gri_mongo_find(session, GRI_MONGO_IMAGES, filter, opts, found_by_job, lookup, error);
 }
 
+static bool found_tombstone(const bson_t *document, void *arg) {
+    struct lookup *lookup = arg;
+    const char *source = gri_mongo_text(document, "_id");
+    size_t len = strlen(source);
+    for (size_t i = 0; i < lookup->count; i++) {
+        struct gri_image_lookup *item = &lookup->items[i];
+        if (item->found || strncmp(item->id, source, len) != 0 || item->id[len] != ':') continue;
+        item->found = item->removed = true;
+        (void)gri_copy(item->found_id, sizeof item->found_id, gri_mongo_text(document, "image"));
+    }
+    return true;
+}
+
+/* Asked now and then, for nearly always there are none, and a takedown is repeated for longer than this is believed. A reading
+ * that fails leaves the last answer. */
+static bool may_be_taken_down(const struct gri_mongo_session *session) {
+    enum { READ_AGAIN_MS = 2000 };
+    struct gri_mongo *mongo = session->mongo;
+    int64_t now_ms = bson_get_monotonic_time() / 1000;
+    pthread_mutex_lock(&mongo->hosts_lock);
+    bool due = mongo->tombstones_read_ms == 0 || now_ms - mongo->tombstones_read_ms >= READ_AGAIN_MS;
+    if (due) mongo->tombstones_read_ms = now_ms;
+    pthread_mutex_unlock(&mongo->hosts_lock);
+    bson_t *found = NULL;
+    struct gri_error ignored;
+    bool read = due && gri_mongo_find_one(session, GRI_MONGO_TOMBSTONES, bson_new(), NULL, &found, &ignored) == GRI_OK;
+    pthread_mutex_lock(&mongo->hosts_lock);
+    if (read) mongo->tombstones = found != NULL;
+    bool any = mongo->tombstones;
+    pthread_mutex_unlock(&mongo->hosts_lock);
+    bson_destroy(found);
+    return any;
+}
+
+/* A source that was taken down is taken down for every pipeline: linking the one that was there counts. */
+static enum gri_status lookup_tombstones(const struct gri_mongo_session *session, struct lookup *lookup,
+                                         struct gri_error *error) {
+    bson_t sums = BSON_INITIALIZER;
+    uint32_t count = 0;
+    for (size_t i = 0; i < lookup->count; i++) {
+        char buffer[16];
+        const char *position, *id = lookup->items[i].id;
+        if (!id[0] || lookup->items[i].found) continue;
+        bson_uint32_to_string(count++, &position, buffer, sizeof buffer);
+        bson_append_utf8(&sums, position, -1, id, (int)strcspn(id, ":"));
+    }
+    bson_t *filter = BCON_NEW("_id", "{", "$in", BCON_ARRAY(&sums), "}");
+    bson_destroy(&sums);
+    if (count == 0 || !may_be_taken_down(session)) {
+        bson_destroy(filter);
+        return GRI_OK;
+    }
+    return gri_mongo_find(session, GRI_MONGO_TOMBSTONES, filter, NULL, found_tombstone, lookup, error);
+}
+
 static enum gri_status look_up(const struct gri_mongo_session *session, struct gri_image_lookup *items, size_t count,
                                struct gri_error *error) {
     struct lookup lookup = {.items = items, .count = count};
@@ -125,6 +181,7 @@ static enum gri_status look_up(const struct gri_mongo_session *session, struct g
         items[i].found_id[0] = '\0';
     }
     enum gri_status status = lookup_ids(session, &lookup, error);
+    if (status == GRI_OK) status = lookup_tombstones(session, &lookup, error);
     return status == GRI_OK ? lookup_jobs(session, &lookup, error) : status;
 }
 
@@ -182,6 +239,7 @@ static enum gri_status insert_all(const struct gri_mongo_session *session, struc
         GRI_ASSERT(document->len <= DOCUMENT_MAX); /* 15 MiB of text, and fields that are all bounded */
         gri_mongo_bulk_insert(&bulk, document);
     }
+    gri_mongo_write_phashes(session, request);
     GRI_CRASH_POINT(insert_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &request->op.error);
     GRI_CRASH_POINT(insert_after);
@@ -256,10 +314,34 @@ static enum gri_status read_back(const struct gri_mongo_session *session, struct
     return status;
 }
 
+/* Stubs of deleted images stand in the way of these bytes: they go, and all is inserted again (what is in already is a duplicate
+ * of its own job, which is told as such). */
+static enum gri_status clear_stubs(const struct gri_mongo_session *session, const struct gri_store_insert *request,
+                                   int64_t *cleared, struct gri_error *error) {
+    bson_t ids = BSON_INITIALIZER;
+    uint32_t count = 0;
+    for (size_t i = 0; i < request->count; i++) {
+        char buffer[16];
+        const char *position;
+        if (request->items[i].result != GRI_SAME_CONTENT) continue;
+        bson_uint32_to_string(count++, &position, buffer, sizeof buffer);
+        BSON_APPEND_UTF8(&ids, position, request->items[i].image->id);
+    }
+    bson_t *filter = BCON_NEW("_id", "{", "$in", BCON_ARRAY(&ids), "}", "deleted_at", "{", "$exists", BCON_BOOL(true), "}");
+    bson_destroy(&ids);
+    return gri_mongo_delete(session, GRI_MONGO_IMAGES, filter, cleared, error);
+}
+
 static enum gri_status work_insert(struct gri_mongo_session *session, struct gri_op *op) {
     struct gri_store_insert *request = gri_container_of(op, struct gri_store_insert, op);
     struct insertion insertion = {.request = request, .sent = gri_calloc(request->count ? request->count : 1, sizeof(size_t))};
     enum gri_status status = insert_all(session, &insertion);
+    if (status == GRI_OK && insertion.duplicates > 0) {
+        int64_t cleared = 0;
+        status = clear_stubs(session, request, &cleared, &op->error);
+        insertion.duplicates = insertion.refused = cleared > 0 ? 0 : insertion.duplicates;
+        if (status == GRI_OK && cleared > 0) status = insert_all(session, &insertion);
+    }
     if (status == GRI_OK && insertion.duplicates > 0) status = read_back(session, &insertion);
     free(insertion.sent);
     return status;

@@ -26,6 +26,7 @@ OPERATION(finish)
 OPERATION(events)
 OPERATION(gauges)
 OPERATION(reap)
+OPERATION(upkeep)
 #undef OPERATION
 
 const struct gri_ledger_ops gri_mongo_ledger_ops = {
@@ -47,6 +48,7 @@ const struct gri_ledger_ops gri_mongo_ledger_ops = {
     .events = events,
     .gauges = gauges,
     .reap = reap,
+    .upkeep = upkeep,
 };
 
 void gri_mongo_chunk_id(char id[GRI_MONGO_CHUNK_ID_MAX], const char *catalog, int64_t number) {

@@ -30,6 +30,14 @@ enum gri_status gri_mongo_work_events(struct gri_mongo_session *session, struct 
 enum gri_status gri_mongo_work_gauges(struct gri_mongo_session *session, struct gri_op *op);
 /* mongo_reap.c */
 enum gri_status gri_mongo_work_reap(struct gri_mongo_session *session, struct gri_op *op);
+/* mongo_hosts.c: a document with a member for each host that an operator has paused (owned), as read within the last seconds. A
+ * reading that fails leaves the last one. */
+bson_t *gri_mongo_paused_hosts(const struct gri_mongo_session *session);
+bool gri_mongo_host_is_paused(const bson_t *paused, const char *host);
+/* Appends the names to an array, from index `position` on. */
+void gri_mongo_append_paused(bson_t *array, const bson_t *paused, uint32_t position);
+/* mongo_upkeep.c */
+enum gri_status gri_mongo_work_upkeep(struct gri_mongo_session *session, struct gri_op *op);
 /* All chunks of that catalog. */
 enum gri_status gri_mongo_remove_chunks(const struct gri_mongo_session *session, const char *id,
                                         struct gri_error *error) GRI_MUST_CHECK;

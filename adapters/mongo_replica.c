@@ -2,19 +2,13 @@
 /* replSetInitiate of one node, and the wait for its election. */
 #include "mongo_replica.h"
 
+#include <grisaille/clock.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <mongoc/mongoc.h>
 
 enum { POLL_MS = 100 };
-
-static int64_t monotonic_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool flag(const bson_t *reply, const char *name) {
     bson_iter_t at;
@@ -46,12 +40,12 @@ static bool step(mongoc_client_t *client, const char *set, const char *member, b
 enum gri_status gri_mongo_initiate(const char *uri, const char *set, const char *member, int64_t timeout_ms,
                                    struct gri_error *error) {
     bson_error_t why = {0};
-    int64_t deadline = monotonic_ms() + timeout_ms;
+    int64_t deadline = gri_clock_ms() + timeout_ms;
     mongoc_init();
     mongoc_client_t *client = mongoc_client_new(uri);
     if (!client) return gri_fail(error, GRI_R_config, "not a MongoDB URI: %s", uri);
     bool primary = false;
-    while (!(primary = step(client, set, member, &why)) && monotonic_ms() < deadline)
+    while (!(primary = step(client, set, member, &why)) && gri_clock_ms() < deadline)
         usleep(POLL_MS * 1000);
     mongoc_client_destroy(client);
     return primary ? GRI_OK : gri_fail(error, GRI_R_unavailable, "mongod at %s did not become primary: %s", member, why.message);

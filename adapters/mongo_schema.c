@@ -34,6 +34,14 @@ static const struct index INDEXES[] = {
     {GRI_MONGO_URLS, GRI_INDEX_URLS_QUEUED, "{\"queued_at\":1,\"_id\":1,\"state\":1}", "{\"state\":\"queued\"}", false, false},
     {GRI_MONGO_URLS, GRI_INDEX_URLS_WAITING, "{\"next_at\":1,\"host\":1,\"state\":1}", "{\"state\":\"waiting\"}", false, false},
     {GRI_MONGO_URLS, GRI_INDEX_URLS_DEAD, "{\"changed_at\":1,\"_id\":1,\"state\":1}", "{\"state\":\"dead\"}", false, false},
+    {GRI_MONGO_URLS, "dead_time", "{\"changed_at\":1,\"_id\":1,\"state\":1,\"dropped\":1}", "{\"state\":\"dead\"}", false, false},
+    {GRI_MONGO_URLS, "dead_reason", "{\"error.reason\":1,\"changed_at\":1,\"_id\":1,\"state\":1,\"dropped\":1}",
+     "{\"state\":\"dead\"}", false, false},
+    {GRI_MONGO_URLS, "dead_host", "{\"host\":1,\"changed_at\":1,\"_id\":1,\"state\":1,\"dropped\":1}", "{\"state\":\"dead\"}",
+     false, false},
+    {GRI_MONGO_URLS, "dead_catalog", "{\"first.catalog\":1,\"changed_at\":1,\"_id\":1,\"state\":1,\"dropped\":1}",
+     "{\"state\":\"dead\"}", false, false},
+    {GRI_MONGO_URLS, GRI_INDEX_URLS_DONE, "{\"done_at\":1}", NULL, false, true},
     {GRI_MONGO_URLS, "images", "{\"images\":1}", NULL, false, true},
     {GRI_MONGO_URLS, "url", "{\"url\":1}", NULL, false, false},
     {GRI_MONGO_URLS, GRI_INDEX_URLS_STATE, "{\"first.catalog\":1,\"state\":1,\"made\":1}", NULL, false, false},
@@ -45,6 +53,7 @@ static const struct index INDEXES[] = {
     {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_SOURCE, "{\"sums.source\":1,\"_id\":1,\"job\":1,\"removed\":1}", NULL, false, false},
     {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_CORRUPT, "{\"_id\":1,\"corrupt.at\":1}", "{\"corrupt.at\":{\"$exists\":true}}", false,
      false},
+    {GRI_MONGO_IMAGES, "deleted", "{\"deleted_at\":1}", NULL, false, true},
     {GRI_MONGO_IMAGES, "output", "{\"sums.output\":1}", NULL, false, false},
     {GRI_MONGO_IMAGES, "base64", "{\"sums.base64\":1}", NULL, false, false},
     {GRI_MONGO_IMAGES, "inserted", "{\"inserted_at\":1,\"_id\":1}", NULL, false, false},
@@ -54,11 +63,19 @@ static const struct index INDEXES[] = {
     {GRI_MONGO_EVENTS, "reason", "{\"reason\":1,\"time\":1,\"_id\":1}", NULL, false, false},
     {GRI_MONGO_EVENTS, "host", "{\"host\":1,\"time\":1,\"_id\":1}", NULL, false, false},
     {GRI_MONGO_EVENTS, "catalog", "{\"catalog\":1,\"time\":1,\"_id\":1}", NULL, false, false},
+    {GRI_MONGO_EVENTS, "level", "{\"level\":1,\"time\":1,\"_id\":1}", NULL, false, false},
+    {GRI_MONGO_EVENTS, GRI_INDEX_EVENTS_EVENT, "{\"event\":1,\"time\":1,\"_id\":1}", NULL, false, false},
     {GRI_MONGO_EVENTS, "key", "{\"key\":1,\"time\":1,\"_id\":1}", NULL, false, false},
+
+    {GRI_MONGO_PHASHES, "bands", "{\"bands\":1}", NULL, false, false},
+    {GRI_MONGO_ROLLUPS, "at", "{\"at\":1,\"host\":1,\"pipeline\":1}", NULL, false, false},
+    {GRI_MONGO_TOMBSTONES, "unsettled", "{\"settle_at\":1}", NULL, false, true},
+    {GRI_MONGO_CATALOGS, "doomed", "{\"doomed\":1}", NULL, false, true},
 };
 
 static const enum gri_mongo_collection PLAIN[] = {GRI_MONGO_LINE_ERRORS, GRI_MONGO_RULESETS, GRI_MONGO_PIPELINES,
-                                                  GRI_MONGO_QUARANTINE,  GRI_MONGO_LEASES,   GRI_MONGO_SCRUB};
+                                                  GRI_MONGO_QUARANTINE,  GRI_MONGO_LEASES,   GRI_MONGO_SCRUB,
+                                                  GRI_MONGO_HOSTS,       GRI_MONGO_REMOVALS, GRI_MONGO_SERVICES};
 
 bson_t *gri_mongo_state_filter(enum gri_url_state state) {
     const char *field = state == GRI_URL_QUEUED ? "queued_at" : state == GRI_URL_WAITING ? "next_at" : "changed_at";
@@ -119,16 +136,20 @@ static enum gri_status create_indexes(const struct gri_mongo_session *session, e
     return run(session, command, 0, "create indexes", error);
 }
 
-/* Events expire by `time`; the age may change between two starts. 0 days: the longest the server can say. */
-static enum gri_status create_expiry(const struct gri_mongo_session *session, struct gri_error *error) {
+/* Events and the bodies beside them expire by `time`; the age may change between two starts. 0 days: the longest the server can
+ * say. */
+static enum gri_status create_expiry(const struct gri_mongo_session *session, enum gri_mongo_collection which,
+                                     struct gri_error *error) {
     enum { INDEX_OPTIONS_CONFLICT = 85 };
     int64_t days = session->mongo->keep_days;
     int64_t seconds = days > 0 && days < INT32_MAX / SECONDS_A_DAY ? days * SECONDS_A_DAY : INT32_MAX;
-    bson_t *command = BCON_NEW("createIndexes", "events", "indexes", "[", "{", "name", "expiry", "key", "{", "time",
-                               BCON_INT32(1), "}", "expireAfterSeconds", BCON_INT64(seconds), "}", "]");
+    bson_t *command =
+        BCON_NEW("createIndexes", BCON_UTF8(gri_mongo_collection_name(which)), "indexes", "[", "{", "name", "expiry", "key", "{",
+                 "time", BCON_INT32(1), "}", "expireAfterSeconds", BCON_INT64(seconds), "}", "]");
     enum gri_status status = run(session, command, INDEX_OPTIONS_CONFLICT, "create the expiry of events", error);
     if (status != GRI_OK) return status;
-    command = BCON_NEW("collMod", "events", "index", "{", "name", "expiry", "expireAfterSeconds", BCON_INT64(seconds), "}");
+    command = BCON_NEW("collMod", BCON_UTF8(gri_mongo_collection_name(which)), "index", "{", "name", "expiry",
+                       "expireAfterSeconds", BCON_INT64(seconds), "}");
     return run(session, command, 0, "set the expiry of events", error);
 }
 
@@ -165,7 +186,8 @@ static enum gri_status prepare_once(struct gri_mongo_session *session, struct gr
     for (int which = 0; status == GRI_OK && which < GRI_MONGO_COLLECTION_COUNT; which++) {
         status = create_indexes(session, (enum gri_mongo_collection)which, error);
     }
-    if (status == GRI_OK) status = create_expiry(session, error);
+    if (status == GRI_OK) status = create_expiry(session, GRI_MONGO_EVENTS, error);
+    if (status == GRI_OK) status = create_expiry(session, GRI_MONGO_BODIES, error);
     return status;
 }
 

@@ -11,6 +11,8 @@
 #define GRI_INDEX_URLS_STATE "catalog_state"
 #define GRI_INDEX_URLS_CHANGED "catalog_changed"
 #define GRI_INDEX_URLS_LINE "catalog_line"
+#define GRI_INDEX_URLS_DONE "done"
+#define GRI_INDEX_EVENTS_EVENT "event"
 #define GRI_INDEX_CHUNKS_PENDING "pending"
 #define GRI_INDEX_CHUNKS_LINES "lines"
 #define GRI_INDEX_CATALOGS_UNFINISHED "unfinished"

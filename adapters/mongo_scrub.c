@@ -5,6 +5,7 @@
 #include "mongo_ledger.h"
 #include "mongo_scrub_links.h"
 
+#include <grisaille/crash_point.h>
 #include <string.h>
 
 /* --- position and totals --------------------------------------------------------------------------------------------- */
@@ -53,6 +54,7 @@ static enum gri_status save(struct gri_archive *archive, const char *walk, const
     struct gri_mongo_session session;
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
+    GRI_CRASH_POINT(scrub_save_before);
     status = gri_mongo_update_one(&session, GRI_MONGO_SCRUB, BCON_NEW("_id", "totals"), totals_change(add, finished), true, NULL,
                                   NULL, error);
     bson_t *change = BCON_NEW("$set", "{", "position", BCON_UTF8(finished ? "" : position), "}", "$currentDate", "{", "at",
@@ -61,6 +63,7 @@ static enum gri_status save(struct gri_archive *archive, const char *walk, const
         bson_destroy(change);
         return gri_mongo_archive_close(&session, status, error);
     }
+    GRI_CRASH_POINT(scrub_save_after);
     status = gri_mongo_update_one(&session, GRI_MONGO_SCRUB, BCON_NEW("_id", BCON_UTF8(walk)), change, true, NULL, NULL, error);
     return gri_mongo_archive_close(&session, status, error);
 }
@@ -100,7 +103,7 @@ static enum gri_status read_one(struct gri_archive *archive, const char *id, str
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
     status = gri_mongo_find_one(&session, GRI_MONGO_IMAGES, BCON_NEW("_id", BCON_UTF8(id)), NULL, &found, error);
-    if (found) {
+    if (found && !gri_mongo_has(found, "deleted_at")) {
         out->found = true;
         out->removed = gri_mongo_truth(found, "removed");
         out->marked = gri_mongo_has(found, "corrupt");
@@ -153,13 +156,16 @@ static enum gri_status mark(struct gri_archive *archive, const struct gri_scrub_
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
     status = gri_mongo_now(&session, &now_ms, error);
+    GRI_CRASH_POINT(scrub_keep_before);
     if (status == GRI_OK) status = keep_copy(&session, finding, now_ms, error);
+    GRI_CRASH_POINT(scrub_keep_after);
     if (status == GRI_OK) {
         bson_t *change = BCON_NEW("$set", "{", "corrupt", "{", "stage", BCON_UTF8(gri_image_sum_name(check->stage)), "found",
                                   BCON_UTF8(check->computed), "at", BCON_DATE_TIME(now_ms), "picture_only",
                                   BCON_BOOL(check->fields_sound), "}", "}");
         bson_t *filter = BCON_NEW("_id", BCON_UTF8(finding->image->id), "removed", "{", "$ne", BCON_BOOL(true), "}");
         status = gri_mongo_update_one(&session, GRI_MONGO_IMAGES, filter, change, false, NULL, NULL, error);
+        GRI_CRASH_POINT(scrub_mark_after);
     }
     if (status == GRI_OK) tell(&session, finding->image, GRI_ERROR, "image_corrupt", GRI_R_corrupt, finding->detail);
     return gri_mongo_archive_close(&session, status, error);
@@ -169,8 +175,10 @@ static enum gri_status unmark(struct gri_archive *archive, const char *id, struc
     struct gri_mongo_session session;
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
+    GRI_CRASH_POINT(scrub_unmark_before);
     status = gri_mongo_update_one(&session, GRI_MONGO_IMAGES, BCON_NEW("_id", BCON_UTF8(id)),
                                   BCON_NEW("$unset", "{", "corrupt", "", "}"), false, NULL, NULL, error);
+    GRI_CRASH_POINT(scrub_unmark_after);
     return gri_mongo_archive_close(&session, status, error);
 }
 
@@ -182,7 +190,9 @@ static enum gri_status replace(struct gri_archive *archive, const struct gri_ima
     if (status != GRI_OK) return status;
     bson_t *filter = BCON_NEW("_id", BCON_UTF8(image->id), "corrupt", "{", "$exists", BCON_BOOL(true), "}", "removed", "{", "$ne",
                               BCON_BOOL(true), "}");
+    GRI_CRASH_POINT(scrub_replace_before);
     status = gri_mongo_update_one(&session, GRI_MONGO_IMAGES, filter, gri_mongo_heal_change(image), false, &matched, NULL, error);
+    GRI_CRASH_POINT(scrub_replace_after);
     *replaced = status == GRI_OK && matched == 1;
     if (*replaced) tell(&session, image, GRI_WARN, "image_healed", GRI_R_none, image->id);
     return gri_mongo_archive_close(&session, status, error);

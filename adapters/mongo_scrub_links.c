@@ -5,6 +5,7 @@
 #include "mongo_archive.h"
 #include "mongo_ledger.h"
 
+#include <grisaille/crash_point.h>
 #include <string.h>
 
 static bson_t *record_fields(void) {
@@ -66,7 +67,9 @@ static enum gri_status settle(const struct gri_mongo_session *session, const str
     if (state == GRI_URL_QUEUED || state == GRI_URL_WAITING) {
         *out = GRI_LINK_PENDING;
     } else if (state == GRI_URL_DONE || (state == GRI_URL_DEAD && same)) {
+        GRI_CRASH_POINT(scrub_adopt_before);
         status = adopt(session, image, state == GRI_URL_DONE, error);
+        GRI_CRASH_POINT(scrub_adopt_after);
         *out = GRI_LINK_ADOPTED;
     }
     return status;

@@ -18,6 +18,13 @@ const char *gri_mongo_collection_name(enum gri_mongo_collection which) {
         [GRI_MONGO_LEASES] = "leases",
         [GRI_MONGO_META] = "meta",
         [GRI_MONGO_SCRUB] = "scrub",
+        [GRI_MONGO_BODIES] = "event_bodies",
+        [GRI_MONGO_ROLLUPS] = "rollups",
+        [GRI_MONGO_TOMBSTONES] = "tombstones",
+        [GRI_MONGO_HOSTS] = "hosts",
+        [GRI_MONGO_REMOVALS] = "removals",
+        [GRI_MONGO_PHASHES] = "phashes",
+        [GRI_MONGO_SERVICES] = "services",
     };
     GRI_ASSERT((unsigned)which < GRI_MONGO_COLLECTION_COUNT);
     return NAMES[which];
@@ -196,6 +203,19 @@ enum gri_status gri_mongo_update_many(const struct gri_mongo_session *session, e
     bool ok = mongoc_collection_update_many(collection, filter, change, NULL, NULL, &cause);
     bson_destroy(filter);
     bson_destroy(change);
+    mongoc_collection_destroy(collection);
+    return ok ? GRI_OK : gri_mongo_fail(error, &cause, gri_mongo_collection_name(which));
+}
+
+enum gri_status gri_mongo_delete(const struct gri_mongo_session *session, enum gri_mongo_collection which, bson_t *filter,
+                                 int64_t *deleted, struct gri_error *error) {
+    mongoc_collection_t *collection = gri_mongo_open(session, which);
+    bson_error_t cause = {0};
+    bson_t reply;
+    bool ok = mongoc_collection_delete_many(collection, filter, NULL, &reply, &cause);
+    if (deleted) *deleted = gri_mongo_number(&reply, "deletedCount", 0);
+    bson_destroy(&reply);
+    bson_destroy(filter);
     mongoc_collection_destroy(collection);
     return ok ? GRI_OK : gri_mongo_fail(error, &cause, gri_mongo_collection_name(which));
 }

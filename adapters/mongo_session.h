@@ -9,6 +9,7 @@
 #include "mongo_client.h"
 
 #include <mongoc/mongoc.h>
+#include <pthread.h>
 
 enum gri_mongo_collection {
     GRI_MONGO_CATALOGS,
@@ -23,6 +24,13 @@ enum gri_mongo_collection {
     GRI_MONGO_LEASES,
     GRI_MONGO_META,
     GRI_MONGO_SCRUB,
+    GRI_MONGO_BODIES,
+    GRI_MONGO_ROLLUPS,
+    GRI_MONGO_TOMBSTONES,
+    GRI_MONGO_HOSTS,
+    GRI_MONGO_REMOVALS,
+    GRI_MONGO_PHASHES,
+    GRI_MONGO_SERVICES,
     GRI_MONGO_COLLECTION_COUNT
 };
 
@@ -39,6 +47,11 @@ struct gri_mongo {
     struct gri_ledger ledger;
     struct gri_store store;
     struct gri_archive archive;
+    pthread_mutex_t hosts_lock; /* of the two below (mongo_hosts.c) */
+    bson_t *paused_hosts;       /* as last read; NULL: never */
+    int64_t hosts_read_ms;      /* monotonic */
+    bool tombstones;            /* are there any? As last read (mongo_images.c), under the same lock */
+    int64_t tombstones_read_ms;
 };
 
 /* One task's client. */
@@ -102,6 +115,10 @@ enum gri_status gri_mongo_update_one(const struct gri_mongo_session *session, en
                                      struct gri_error *error) GRI_MUST_CHECK;
 enum gri_status gri_mongo_update_many(const struct gri_mongo_session *session, enum gri_mongo_collection which, bson_t *filter,
                                       bson_t *change, struct gri_error *error) GRI_MUST_CHECK;
+
+/* Every document that matches. Takes `filter`. *deleted may be NULL. */
+enum gri_status gri_mongo_delete(const struct gri_mongo_session *session, enum gri_mongo_collection which, bson_t *filter,
+                                 int64_t *deleted, struct gri_error *error) GRI_MUST_CHECK;
 
 /* An unordered bulk. */
 struct gri_mongo_bulk {

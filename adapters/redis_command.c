@@ -49,9 +49,10 @@ enum gri_status gri_redis_command_write(const struct gri_redis_command *command,
 bool gri_redis_parse_int(const char *text, size_t len, int64_t *out) {
     char copy[24];
     char *end = NULL;
-    if (len == 0 || len >= sizeof copy || strspn(text, "-0123456789") < len) return false;
+    if (len == 0 || len >= sizeof copy) return false;
     memcpy(copy, text, len);
     copy[len] = '\0';
+    if (strspn(copy, "-0123456789") < len) return false;
     errno = 0;
     long long value = strtoll(copy, &end, 10);
     if (errno || *end != '\0') return false;

@@ -304,6 +304,31 @@ void gri_redis_leave(struct gri_stream *stream, struct gri_stream_leave *request
     gri_redis_submit(gri_redis_of(stream), &request->op, &operation, 1);
 }
 
+/* retire */
+
+static void retire_build(struct gri_redis_request *request, struct gri_redis_command *command) {
+    struct gri_stream_retire *retire = REQUEST(gri_stream_retire);
+    const char *key = stream_key(request->redis, retire->stream);
+    GRI_CRASH_POINT(retire_before);
+    begin(request, command, &key, 1);
+    gri_redis_command_add(command, gri_redis_group(retire->stream));
+    gri_redis_command_add_int(command, retire->min_idle_ms);
+    gri_redis_command_add_int(command, GRI_REDIS_PART);
+}
+
+static bool retire_take(struct gri_redis_request *request, const redisReply *reply) {
+    GRI_CRASH_POINT(retire_after);
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0) return false;
+    REQUEST(gri_stream_retire)->removed = (size_t)reply->integer;
+    return true;
+}
+
+void gri_redis_retire(struct gri_stream *stream, struct gri_stream_retire *request) {
+    static const struct gri_redis_operation operation = {GRI_REDIS_SCRIPT_retire, retire_build, retire_take};
+    request->removed = 0;
+    gri_redis_submit(gri_redis_of(stream), &request->op, &operation, 1);
+}
+
 /* reclaim */
 
 static void reclaim_build(struct gri_redis_request *request, struct gri_redis_command *command) {

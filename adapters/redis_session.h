@@ -156,6 +156,7 @@ void gri_redis_gate(struct gri_stream *stream, struct gri_stream_gate *request);
 void gri_redis_block(struct gri_stream *stream, struct gri_stream_block *request);
 void gri_redis_stats(struct gri_stream *stream, struct gri_stream_stats *request);
 void gri_redis_leave(struct gri_stream *stream, struct gri_stream_leave *request);
+void gri_redis_retire(struct gri_stream *stream, struct gri_stream_retire *request);
 
 /* redis_read */
 void gri_redis_read(struct gri_stream *stream, struct gri_stream_read *request);

@@ -32,6 +32,7 @@ static const struct gri_stream_ops redis_ops = {
     .block = gri_redis_block,
     .stats = gri_redis_stats,
     .leave = gri_redis_leave,
+    .retire = gri_redis_retire,
     .close = stream_close,
 };
 

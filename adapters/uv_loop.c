@@ -15,7 +15,7 @@
 #include <time.h>
 #include <uv.h>
 
-enum { SIGNALS = 3 };
+enum { SIGNALS = 5 };
 
 struct gri_timer {
     uv_timer_t handle;
@@ -205,6 +205,20 @@ void gri_uv_loop_stop(struct gri_loop *loop) {
     uv_stop(&state_of(loop)->uv);
 }
 
+static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+
+static void signal_set(sigset_t *set) {
+    sigemptyset(set);
+    for (int i = 0; i < SIGNALS; i++)
+        sigaddset(set, numbers[i]);
+}
+
+void gri_uv_signals_hold(void) {
+    sigset_t held;
+    signal_set(&held);
+    (void)pthread_sigmask(SIG_BLOCK, &held, NULL);
+}
+
 static void signal_caught(uv_signal_t *handle, int number) {
     struct uv_loop_state *state = handle->data;
     state->caught(state->caught_arg, number);
@@ -212,8 +226,9 @@ static void signal_caught(uv_signal_t *handle, int number) {
 
 enum gri_status gri_uv_loop_signals(struct gri_loop *loop, void (*caught)(void *arg, int signal), void *arg,
                                     struct gri_error *error) {
-    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     struct uv_loop_state *state = state_of(loop);
+    sigset_t held;
+    signal_set(&held);
     GRI_ASSERT(state->signal_count == 0);
     state->caught = caught;
     state->caught_arg = arg;
@@ -226,5 +241,6 @@ enum gri_status gri_uv_loop_signals(struct gri_loop *loop, void (*caught)(void *
         }
         if (code) return gri_fail(error, GRI_R_io, "signal %d can't be watched: %s", numbers[i], uv_strerror(code));
     }
+    (void)pthread_sigmask(SIG_UNBLOCK, &held, NULL);
     return GRI_OK;
 }

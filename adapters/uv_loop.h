@@ -26,7 +26,14 @@ void gri_uv_loop_run(struct gri_loop *loop);
 /* Ends the run at the end of this turn. On the loop's thread; from another one, post a function that calls it. */
 void gri_uv_loop_stop(struct gri_loop *loop);
 
-/* From now on SIGTERM, SIGINT and SIGHUP call caught(arg, signal) on the loop's thread. At most once a loop. */
+/* Blocks these signals in this thread and in those that it starts, until gri_uv_loop_signals lets them through: one that comes
+ * while the process is still being made must not end it. */
+void gri_uv_signals_hold(void);
+
+/* The signals that gri_uv_loop_signals hears wait for it from now on: a process that is told to end while it starts ends as it
+ * would later. Before other threads are started. */
+void gri_uv_signals_hold(void);
+/* From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 call caught(arg, signal) on the loop's thread. At most once a loop. */
 enum gri_status gri_uv_loop_signals(struct gri_loop *loop, void (*caught)(void *arg, int signal), void *arg,
                                     struct gri_error *error) GRI_MUST_CHECK;
 

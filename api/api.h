@@ -63,7 +63,7 @@ struct gri_api_request {
     const struct gri_api_param *query; /* percent-decoded */
     size_t query_count;
     /* Header values or NULL. */
-    const char *accept, *authorization, *if_none_match, *range, *if_range, *content_encoding;
+    const char *accept, *authorization, *if_none_match, *range, *if_range, *content_encoding, *host, *origin;
     bool trusted;   /* the local CLI: no token asked */
     const char *by; /* who, when trusted ("cli:root") */
 };
@@ -90,6 +90,12 @@ struct gri_api_reply {
 };
 
 void gri_api_reply_clear(struct gri_api_reply *reply);
+
+/* Answers that go on for ever (events that are followed) come to an end; for the end of the daemon. Any thread. */
+void gri_api_stop(struct gri_api *api);
+
+/* Before a body is read: is there such a route, and may this be asked? False: *reply is the refusal. */
+bool gri_api_admit(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply);
 
 /* Answers any request but a push's body. */
 void gri_api_handle(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply);

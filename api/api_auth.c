@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The API object, and who may do what: bearer tokens, compared in constant time. */
+/* The API object, and who may do what: bearer tokens, compared in constant time; and without tokens, which browsers to believe.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,6 +19,10 @@ enum gri_status gri_api_create(const struct gri_api_options *options, struct gri
     return status;
 }
 
+void gri_api_stop(struct gri_api *api) {
+    atomic_store(&api->stopping, true);
+}
+
 void gri_api_destroy(struct gri_api *api) {
     if (!api) return;
     gri_ruleset_free(api->rules);
@@ -32,9 +37,48 @@ static const struct gri_api_token *find_token(const struct gri_api *api, const c
     return found;
 }
 
+/* "localhost", a name below it, or a numeric address; with or without a port. Any other name may have been made to mean this
+ * machine by whoever owns it (DNS rebinding). */
+static bool is_local_host(const char *host) {
+    if (host[0] == '[') return true;
+    size_t len = strcspn(host, ":");
+    if (len > 0 && host[len - 1] == '.') len--;
+    static const char LOCAL[] = "localhost";
+    size_t local = sizeof LOCAL - 1;
+    if (len >= local && strncasecmp(host + len - local, LOCAL, local) == 0 && (len == local || host[len - local - 1] == '.'))
+        return true;
+    return len > 0 && strspn(host, "0123456789.") >= len;
+}
+
+/* Whether a page that was served by `host` itself asks: the origin is http(s)://host. */
+static bool is_same_origin(const char *origin, const char *host) {
+    size_t scheme = strncasecmp(origin, "http://", 7) == 0 ? 7 : strncasecmp(origin, "https://", 8) == 0 ? 8 : 0;
+    return scheme > 0 && host && strcasecmp(origin + scheme, host) == 0;
+}
+
+/* Without tokens whoever reaches the loopback address may do all, and so could any page in a browser on this machine. With them
+ * nothing needs to be refused here: no browser sends a bearer token by itself. */
+static bool admit_browser(const struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
+    if (request->trusted || api->options.token_count > 0) return true;
+    if (request->host && !is_local_host(request->host)) {
+        gri_api_problem_of(reply, GRI_R_forbidden,
+                           "without api.tokens only requests to localhost or a numeric address are answered, not to %.100s",
+                           request->host);
+        return false;
+    }
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    if (!reads && request->origin && !is_same_origin(request->origin, request->host)) {
+        gri_api_problem_of(reply, GRI_R_forbidden, "without api.tokens a page of %.100s may change nothing here",
+                           request->origin);
+        return false;
+    }
+    return true;
+}
+
 bool gri_api_authorize(struct gri_api *api, const struct gri_api_request *request, unsigned scope, char by[GRI_NAME_MAX],
                        struct gri_api_reply *reply) {
     (void)gri_copy(by, GRI_NAME_MAX, request->trusted && request->by ? request->by : "");
+    if (!admit_browser(api, request, reply)) return false;
     if (request->trusted || scope == GRI_SCOPE_NONE || api->options.token_count == 0) return true;
     const char *given = request->authorization;
     if (!given || strncasecmp(given, "Bearer ", 7) != 0) {

@@ -129,6 +129,11 @@ static enum gri_status gather(struct gri_fates *fates, struct gri_error *error) 
     return GRI_OK;
 }
 
+/* What nobody tried, because its catalog was cancelled, is no failure of its own. */
+static const char *outcome_of_error(const char *reason, const char *otherwise) {
+    return strcmp(reason, gri_reason_name(GRI_R_cancelled)) == 0 ? "cancelled" : otherwise;
+}
+
 /* A record of the ledger tells the fate of a line that asked for its URL. */
 static void settle_row(const struct gri_fates *fates, size_t i, const struct gri_json *record) {
     struct gri_json *row = fates->rows[i];
@@ -143,10 +148,16 @@ static void settle_row(const struct gri_fates *fates, size_t i, const struct gri
         gri_json_set_str(row, "outcome", "duplicate");
         if (first) gri_json_set(row, "first", gri_json_copy(first));
     } else if (strcmp(state, "done") == 0) {
-        gri_json_set_str(row, "outcome", gri_json_get_bool(record, "made", false) ? "stored" : "duplicate_content");
+        const char *reason = gri_json_str(gri_json_get(record, "error"), "reason", "");
+        bool removed = strcmp(reason, gri_reason_name(GRI_R_removed)) == 0;
+        gri_json_set_str(row, "outcome",
+                         removed                                    ? "removed"
+                         : gri_json_get_bool(record, "made", false) ? "stored"
+                                                                    : "duplicate_content");
+        if (removed) gri_json_set_str(row, "reason", reason);
     } else if (strcmp(state, "dead") == 0) {
         const struct gri_json *error = gri_json_get(record, "error");
-        gri_json_set_str(row, "outcome", "dead");
+        gri_json_set_str(row, "outcome", outcome_of_error(gri_json_str(error, "reason", "none"), "dead"));
         gri_json_set_str(row, "reason", gri_json_str(error, "reason", "none"));
         gri_json_set_str(row, "detail", gri_json_str(error, "detail", ""));
     }
@@ -190,7 +201,7 @@ static enum gri_status apply_errors(struct gri_fates *fates, struct gri_error *e
             i++;
         if (i == fates->count) break;
         if (fates->numbers[i] != line) continue;
-        gri_json_set_str(fates->rows[i], "outcome", "invalid");
+        gri_json_set_str(fates->rows[i], "outcome", outcome_of_error(gri_json_str(bad, "reason", "none"), "invalid"));
         gri_json_set_str(fates->rows[i], "reason", gri_json_str(bad, "reason", "none"));
     }
     gri_json_free(errors);

@@ -17,8 +17,46 @@ void gri_api_get_images(struct gri_api_call *call) {
         gri_api_reply_json(call->reply, 200, json);
 }
 
-/* Every image with the hash of the path; NULL when a problem was answered. */
-static struct gri_json *find_images(struct gri_api_call *call) {
+/* The distinct sums among the images that begin with `prefix`, as choices {sha256, sum, id, pipeline}. */
+static struct gri_json *matching_sums(const struct gri_json *images, const char *prefix, size_t *distinct) {
+    static const char *const names[] = {"source", "output", "base64"};
+    struct gri_json *choices = gri_json_array();
+    *distinct = 0;
+    for (size_t i = 0; i < gri_json_count(images) * 3; i++) {
+        const struct gri_json *image = gri_json_at(images, i / 3);
+        const char *sum = gri_json_str(gri_json_get(image, "sums"), names[i % 3], "");
+        if (strncmp(sum, prefix, strlen(prefix)) != 0) continue;
+        bool known = false;
+        for (size_t k = 0; k < gri_json_count(choices); k++)
+            known = known || strcmp(gri_json_str(gri_json_at(choices, k), "sha256", ""), sum) == 0;
+        *distinct += !known;
+        struct gri_json *choice = gri_json_object();
+        gri_json_set_str(choice, "sha256", sum);
+        gri_json_set_str(choice, "sum", names[i % 3]);
+        gri_json_set_str(choice, "id", gri_json_str(image, "id", ""));
+        gri_json_set_str(choice, "pipeline", gri_json_str(image, "pipeline", ""));
+        gri_json_append(choices, choice);
+    }
+    return choices;
+}
+
+/* Does the prefix mean one sum? Else 409 with what it may mean. */
+static bool is_one_sum(struct gri_api_call *call, const struct gri_json *images, const char *prefix) {
+    size_t distinct;
+    struct gri_json *choices = matching_sums(images, prefix, &distinct), *extra;
+    if (strlen(prefix) == 64 || distinct <= 1) {
+        gri_json_free(choices);
+        return true;
+    }
+    struct gri_error error;
+    extra = gri_json_object();
+    gri_json_set(extra, "choices", choices);
+    (void)gri_fail(&error, GRI_R_ambiguous, "%zu sums begin with %s; give more digits", distinct, prefix);
+    gri_api_problem(call->reply, &error, extra);
+    return false;
+}
+
+struct gri_json *gri_api_find_images(struct gri_api_call *call) {
     struct gri_archive *archive = call->api->options.archive;
     struct gri_json *images;
     struct gri_error error;
@@ -28,14 +66,15 @@ static struct gri_json *find_images(struct gri_api_call *call) {
         gri_api_problem(call->reply, &error, NULL);
         return NULL;
     }
-    if (gri_json_count(images) > 0) return images;
+    if (gri_json_count(images) > 0 && is_one_sum(call, images, hash)) return images;
+    if (gri_json_count(images) == 0)
+        gri_api_problem_of(call->reply, GRI_R_not_found, "no image has this SHA-256 as its source, output or base64 sum");
     gri_json_free(images);
-    gri_api_problem_of(call->reply, GRI_R_not_found, "no image has this SHA-256 as its source, output or base64 sum");
     return NULL;
 }
 
 void gri_api_get_image(struct gri_api_call *call) {
-    struct gri_json *images = find_images(call);
+    struct gri_json *images = gri_api_find_images(call);
     if (!images) return;
     struct gri_json *json = gri_json_object();
     gri_json_set(json, "images", images);
@@ -54,7 +93,7 @@ static bool chosen(struct gri_api_call *call, const struct gri_json *image) {
 
 /* The one image that is meant; else answers 404, or 409 with the choices, and returns false. */
 static bool choose(struct gri_api_call *call, char id[GRI_IMAGE_ID_MAX]) {
-    struct gri_json *images = find_images(call);
+    struct gri_json *images = gri_api_find_images(call);
     if (!images) return false;
     struct gri_json *choices = gri_json_array();
     for (size_t i = 0; i < gri_json_count(images); i++) {
@@ -112,6 +151,22 @@ static bool is_marked(const struct gri_json *meta) {
     return gri_json_kind(mark) == GRI_JSON_OBJECT || gri_json_flag(mark, false);
 }
 
+/* What a reader found damaged is kept and marked, as the scrub does; the reader is answered whether or not that succeeds. */
+static void quarantine(const struct gri_api *api, const char *id, const char *detail) {
+    struct gri_archive *archive = api->options.archive;
+    struct gri_scrub_document document;
+    struct gri_image_check check;
+    struct gri_error error;
+    if (!archive->ops->scrub) return;
+    if (archive->ops->scrub->read(archive, id, &document, &error) == GRI_OK && document.found && !document.removed) {
+        gri_image_verify(api->options.crypto, &document.image, &check);
+        struct gri_scrub_finding finding = {.image = &document.image, .check = &check, .detail = detail};
+        enum gri_status status = check.stage == GRI_SUM_SOUND ? GRI_OK : archive->ops->scrub->mark(archive, &finding, &error);
+        if (status != GRI_OK) gri_log_error(api->options.log, GRI_WARN, "quarantine_failed", &error);
+    }
+    gri_image_clear(&document.image);
+}
+
 /* The chosen image, verified; false when a problem was answered. */
 static bool load(struct gri_api_call *call, struct gri_json **meta, struct gri_bytes *base64, struct gri_bytes *output) {
     struct gri_archive *archive = call->api->options.archive;
@@ -123,8 +178,10 @@ static bool load(struct gri_api_call *call, struct gri_json **meta, struct gri_b
         status = gri_fail(&error, GRI_R_removed, "this picture was taken down");
     if (status == GRI_OK && is_marked(*meta))
         status = gri_fail(&error, GRI_R_corrupt, "image %s is marked corrupt; scrub --repair fetches it again", id);
-    if (status == GRI_OK) status = verify(call->api->options.crypto, *meta, base64, output, &error);
+    bool verified = status == GRI_OK;
+    if (verified) status = verify(call->api->options.crypto, *meta, base64, output, &error);
     if (status == GRI_OK) return true;
+    if (verified) quarantine(call->api, id, error.detail);
     if (error.reason == GRI_R_corrupt)
         gri_log(call->api->options.log, GRI_ERROR, "image_corrupt", GRI_TEXT("image", id), GRI_TEXT("detail", error.detail));
     gri_api_problem(call->reply, &error, NULL);

@@ -3,14 +3,17 @@
 #ifndef GRI_API_INTERNAL_H
 #define GRI_API_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "api.h"
 #include "rules.h"
 
-enum { GRI_API_PAGE_DEFAULT = 100, GRI_API_PAGE_MAX = 1000, GRI_API_SEGMENT_MAX = 256 };
+enum { GRI_API_PAGE_DEFAULT = 100, GRI_API_PAGE_MAX = 1000, GRI_API_SEGMENT_MAX = 256, GRI_API_PREFIX_MIN = 8 };
 
 struct gri_api {
     struct gri_api_options options;
     struct gri_ruleset *rules;
+    atomic_bool stopping;
 };
 
 /* One request under way. `segment` is what the route's {parameter} matched. */
@@ -19,8 +22,11 @@ struct gri_api_call {
     const struct gri_api_request *request;
     struct gri_api_reply *reply;
     char segment[GRI_API_SEGMENT_MAX];
+    char by[GRI_NAME_MAX]; /* who asks: a token's name, "cli:<user>" or "" */
 };
 
+/* Unix ms: for ages that people give, nothing else. */
+int64_t gri_api_now_ms(void);
 /* Query parameter or NULL. */
 const char *gri_api_query(const struct gri_api_call *call, const char *name);
 /* Fills a filter from catalog, host, since, until, limit, cursor; a bad value answers a problem and returns false. */
@@ -42,10 +48,18 @@ void gri_api_problem_of(struct gri_api_reply *reply, enum gri_reason reason, con
 bool gri_api_authorize(struct gri_api *api, const struct gri_api_request *request, unsigned scope, char by[GRI_NAME_MAX],
                        struct gri_api_reply *reply);
 
+/* Query parameter that is true or false (false where it isn't there); bad: problem and false. */
+bool gri_api_query_flag(struct gri_api_call *call, const char *name, bool *out);
+/* An RFC 3339 time, a date, Unix seconds, or an age like 30m, 12h, 14d, 2w; Unix ms, 0 where it isn't there; bad: problem, false. */
+bool gri_api_query_time(struct gri_api_call *call, const char *name, int64_t *out);
+
 /* True for 24 hex digits; else a problem was answered. */
 bool gri_api_catalog_id(struct gri_api_call *call);
-/* Lower-cases 64 hex digits of the segment; else a problem was answered. */
+/* Lower-cases the segment's 8 to 64 hex digits; else a problem was answered. */
 bool gri_api_hash(struct gri_api_call *call, char hash[GRI_SHA256_HEX]);
+
+/* Every image with the hash (or its only prefix) of the path, owned; NULL when a problem was answered. */
+struct gri_json *gri_api_find_images(struct gri_api_call *call);
 
 /* Handlers, by file. */
 void gri_api_get_catalogs(struct gri_api_call *call);
@@ -59,7 +73,23 @@ void gri_api_get_content(struct gri_api_call *call);
 void gri_api_get_base64(struct gri_api_call *call);
 void gri_api_get_urls(struct gri_api_call *call);
 void gri_api_get_events(struct gri_api_call *call);
+void gri_api_get_event_body(struct gri_api_call *call);
 void gri_api_get_stats(struct gri_api_call *call);
+void gri_api_get_dead(struct gri_api_call *call);
+void gri_api_post_dead_retry(struct gri_api_call *call);
+void gri_api_post_dead_drop(struct gri_api_call *call);
+void gri_api_post_pause(struct gri_api_call *call);
+void gri_api_post_resume(struct gri_api_call *call);
+void gri_api_post_cancel(struct gri_api_call *call);
+void gri_api_delete_catalog(struct gri_api_call *call);
+void gri_api_get_hosts(struct gri_api_call *call);
+void gri_api_post_host_pause(struct gri_api_call *call);
+void gri_api_post_host_resume(struct gri_api_call *call);
+void gri_api_get_similar(struct gri_api_call *call);
+void gri_api_get_similar_to(struct gri_api_call *call);
+void gri_api_delete_image(struct gri_api_call *call);
+void gri_api_get_services(struct gri_api_call *call);
+void gri_api_get_page(struct gri_api_call *call);
 void gri_api_get_transforms(struct gri_api_call *call);
 void gri_api_get_pipelines(struct gri_api_call *call);
 void gri_api_get_reasons(struct gri_api_call *call);

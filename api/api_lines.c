@@ -7,19 +7,11 @@
 
 enum { LINES_SCAN_MAX = 20000 }; /* lines looked at for one JSON page, so that a rare outcome can't hold a request for long */
 
-static const char *const outcomes[] = {"blank", "invalid", "stored", "duplicate_content", "duplicate", "dead", "pending"};
+static const char *const outcomes[] = {"blank",   "invalid",   "stored", "duplicate_content", "duplicate", "dead",
+                                       "pending", "cancelled", "removed"};
 
 static bool wanted(const struct gri_json *row, const char *outcome) {
     return !outcome || strcmp(gri_json_str(row, "outcome", ""), outcome) == 0;
-}
-
-static void put_csv(struct gri_bytes *out, const char *text) {
-    gri_bytes_put(out, "\"");
-    for (const char *p = text; *p; p++) {
-        char c[3] = {*p, *p == '"' ? '"' : '\0', '\0'};
-        gri_bytes_put(out, c);
-    }
-    gri_bytes_put(out, "\"");
 }
 
 struct lines_stream {
@@ -37,9 +29,9 @@ static bool put_row(struct gri_bytes *out, const struct gri_json *row, bool csv)
         return !gri_bytes_failed(out);
     }
     gri_bytes_printf(out, "%lld,", (long long)gri_json_get_int(row, "line", 0));
-    put_csv(out, gri_json_str(row, "url", gri_json_str(row, "text", "")));
+    gri_bytes_put_csv(out, gri_json_str(row, "url", gri_json_str(row, "text", "")));
     gri_bytes_printf(out, ",%s,%s,", gri_json_str(row, "outcome", ""), gri_json_str(row, "reason", ""));
-    put_csv(out, gri_json_str(row, "image", ""));
+    gri_bytes_put_csv(out, gri_json_str(row, "image", ""));
     gri_bytes_put(out, "\r\n");
     return !gri_bytes_failed(out);
 }
@@ -110,7 +102,8 @@ static bool check_outcome(struct gri_api_call *call, const char **outcome) {
         if (strcmp(asked, outcomes[i]) == 0) *outcome = outcomes[i];
     if (*outcome) return true;
     gri_api_problem_of(call->reply, GRI_R_bad_request,
-                       "outcome is one of blank, invalid, stored, duplicate_content, duplicate, dead, pending");
+                       "outcome is one of blank, invalid, stored, duplicate_content, duplicate, dead, pending, "
+                       "cancelled, removed");
     return false;
 }
 

@@ -73,6 +73,12 @@ void gri_api_problem_of(struct gri_api_reply *reply, enum gri_reason reason, con
     gri_api_problem(reply, &error, NULL);
 }
 
+int64_t gri_api_now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 const char *gri_api_query(const struct gri_api_call *call, const char *name) {
     for (size_t i = 0; i < call->request->query_count; i++)
         if (strcmp(call->request->query[i].name, name) == 0) return call->request->query[i].value;
@@ -105,6 +111,21 @@ bool gri_api_query_int(struct gri_api_call *call, const char *name, int64_t min,
     return true;
 }
 
+/* "30m", "2w": that long ago; 0 when it is no age. */
+static int64_t parse_age(const char *text) {
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000}};
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno || end == text || number < 0 || number > 100000 || !end[0] || end[1]) return 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (*end == units[i].unit) return gri_api_now_ms() - number * units[i].ms;
+    return 0;
+}
+
 /* RFC 3339 ("2026-11-21", "2026-11-21T09:00:00Z", with fraction) or whole Unix seconds; 0 when it is neither. */
 static int64_t parse_time(const char *text) {
     struct tm tm = {0};
@@ -123,12 +144,22 @@ static int64_t parse_time(const char *text) {
     return errno || *end || seconds <= 0 || seconds > INT64_C(99999999999) ? 0 : seconds * 1000;
 }
 
-static bool query_time(struct gri_api_call *call, const char *name, int64_t *out) {
+bool gri_api_query_time(struct gri_api_call *call, const char *name, int64_t *out) {
     const char *text = gri_api_query(call, name);
     *out = text ? parse_time(text) : 0;
+    if (text && !*out) *out = parse_age(text);
     if (!text || *out) return true;
-    gri_api_problem_of(call->reply, GRI_R_bad_request,
-                       "%s must be a UTC time such as 2026-11-21T09:00:00Z, a date, or Unix seconds", name);
+    gri_api_problem_of(
+        call->reply, GRI_R_bad_request,
+        "%s must be a UTC time such as 2026-11-21T09:00:00Z, a date, Unix seconds, or an age such as 30m, 12h, 14d, 2w", name);
+    return false;
+}
+
+bool gri_api_query_flag(struct gri_api_call *call, const char *name, bool *out) {
+    const char *text = gri_api_query(call, name);
+    *out = text && strcmp(text, "true") == 0;
+    if (!text || *out || strcmp(text, "false") == 0) return true;
+    gri_api_problem_of(call->reply, GRI_R_bad_request, "%s is true or false", name);
     return false;
 }
 
@@ -136,14 +167,22 @@ bool gri_api_filter(struct gri_api_call *call, struct gri_filter *filter) {
     *filter = (struct gri_filter){.catalog = gri_api_query(call, "catalog"),
                                   .host = gri_api_query(call, "host"),
                                   .reason = gri_api_query(call, "reason"),
+                                  .url = gri_api_query(call, "url"),
                                   .match = gri_api_query(call, "match"),
+                                  .event = gri_api_query(call, "event"),
+                                  .level = gri_api_query(call, "level"),
                                   .cursor = gri_api_query(call, "cursor")};
+    enum gri_level level;
+    if (filter->level && !gri_level_from_name(filter->level, &level)) {
+        gri_api_problem_of(call->reply, GRI_R_bad_request, "level is debug, info, warn or error");
+        return false;
+    }
     if (filter->reason && gri_reason_from_name(filter->reason) == GRI_REASON_COUNT) {
         gri_api_problem_of(call->reply, GRI_R_bad_request, "there is no reason '%.60s'; /v1/reasons lists them", filter->reason);
         return false;
     }
     return gri_api_query_int(call, "limit", 1, GRI_API_PAGE_MAX, GRI_API_PAGE_DEFAULT, &filter->limit) &&
-           query_time(call, "since", &filter->since_ms) && query_time(call, "until", &filter->until_ms);
+           gri_api_query_time(call, "since", &filter->since_ms) && gri_api_query_time(call, "until", &filter->until_ms);
 }
 
 static size_t hex_digits(const char *text) {
@@ -157,11 +196,14 @@ bool gri_api_catalog_id(struct gri_api_call *call) {
 }
 
 bool gri_api_hash(struct gri_api_call *call, char hash[GRI_SHA256_HEX]) {
-    if (strlen(call->segment) != 64 || hex_digits(call->segment) != 64) {
-        gri_api_problem_of(call->reply, GRI_R_bad_request, "an image is asked for by 64 hexadecimal digits of SHA-256");
+    size_t len = strlen(call->segment);
+    if (len < GRI_API_PREFIX_MIN || len > 64 || hex_digits(call->segment) != len) {
+        gri_api_problem_of(call->reply, GRI_R_bad_request,
+                           "an image is asked for by the 64 hexadecimal digits of a SHA-256, or at least the first %d of them",
+                           (int)GRI_API_PREFIX_MIN);
         return false;
     }
-    for (size_t i = 0; i <= 64; i++) {
+    for (size_t i = 0; i <= len; i++) {
         char c = call->segment[i];
         hash[i] = (char)(c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c);
     }

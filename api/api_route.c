@@ -23,9 +23,38 @@ static const struct gri_api_route routes[] = {
     {"GET", "/v1/images/{sha256}/base64", GRI_SCOPE_READ, gri_api_get_base64, "the stored base64 text, verified",
      "pipeline output"},
     {"GET", "/v1/urls", GRI_SCOPE_READ, gri_api_get_urls, "what happens to a URL and why", "url pipeline"},
-    {"GET", "/v1/events", GRI_SCOPE_READ, gri_api_get_events, "troubleshooting events, newest first",
-     "catalog host reason match since until limit cursor"},
-    {"GET", "/v1/stats", GRI_SCOPE_READ, gri_api_get_stats, "totals and queue depth", ""},
+    {"GET", "/v1/events", GRI_SCOPE_READ, gri_api_get_events,
+     "troubleshooting events, newest first; rising=true: a page of those since, to go on from its `next`; follow=true: NDJSON as "
+     "they come",
+     "catalog host reason level event match since until limit cursor rising follow"},
+    {"GET", "/v1/events/{event}/body", GRI_SCOPE_READ, gri_api_get_event_body,
+     "what the host sent: the first 64 KiB of the body that was rejected", ""},
+    {"GET", "/v1/stats", GRI_SCOPE_READ, gri_api_get_stats,
+     "totals and queue depth; with `by`: sums of the roll-ups by minute, hour, day, week, host, pipeline, outcome, reason",
+     "by since until host pipeline"},
+    {"GET", "/v1/dead", GRI_SCOPE_READ, gri_api_get_dead, "dead letters, newest first",
+     "url reason host catalog since until limit cursor"},
+    {"POST", "/v1/dead/retry", GRI_SCOPE_ADMIN, gri_api_post_dead_retry,
+     "gives those dead letters another life; a filter, or all=true", "url reason host catalog since until limit all"},
+    {"POST", "/v1/dead/drop", GRI_SCOPE_ADMIN, gri_api_post_dead_drop,
+     "marks those dead letters as seen: they are listed no more; a filter, or all=true",
+     "url reason host catalog since until limit all"},
+    {"POST", "/v1/catalogs/{id}/pause", GRI_SCOPE_ADMIN, gri_api_post_pause, "no more of it is begun", ""},
+    {"POST", "/v1/catalogs/{id}/resume", GRI_SCOPE_ADMIN, gri_api_post_resume, "a paused one goes on", ""},
+    {"POST", "/v1/catalogs/{id}/cancel", GRI_SCOPE_ADMIN, gri_api_post_cancel,
+     "what of it is not done will not be, unless another catalog asked for it too", ""},
+    {"DELETE", "/v1/catalogs/{id}", GRI_SCOPE_ADMIN, gri_api_delete_catalog, "cancels it and removes what only it brought in",
+     ""},
+    {"GET", "/v1/hosts", GRI_SCOPE_READ, gri_api_get_hosts, "the hosts that are paused", ""},
+    {"POST", "/v1/hosts/{host}/pause", GRI_SCOPE_ADMIN, gri_api_post_host_pause, "its URLs wait until it is resumed", ""},
+    {"POST", "/v1/hosts/{host}/resume", GRI_SCOPE_ADMIN, gri_api_post_host_resume, "its URLs are fetched again", ""},
+    {"GET", "/v1/images/{sha256}/similar", GRI_SCOPE_READ, gri_api_get_similar,
+     "images that look like this one: perceptual hashes that differ in at most `within` bits", "within limit"},
+    {"GET", "/v1/similar", GRI_SCOPE_READ, gri_api_get_similar_to, "images that look like a perceptual hash",
+     "phash within limit"},
+    {"DELETE", "/v1/images/{sha256}", GRI_SCOPE_ADMIN, gri_api_delete_image,
+     "takes a picture down for good: its source is never stored again", "reason"},
+    {"GET", "/v1/services", GRI_SCOPE_READ, gri_api_get_services, "the processes of the last hour and what each is doing", ""},
     {"GET", "/v1/transforms", GRI_SCOPE_READ, gri_api_get_transforms, "the transform table", ""},
     {"GET", "/v1/pipelines", GRI_SCOPE_READ, gri_api_get_pipelines, "the configured pipelines and their versions", ""},
     {"GET", "/v1/reasons", GRI_SCOPE_READ, gri_api_get_reasons, "the table of reasons", ""},
@@ -33,6 +62,8 @@ static const struct gri_api_route routes[] = {
     {"GET", "/readyz", GRI_SCOPE_NONE, gri_api_get_readyz, "readiness: its services answer", ""},
     {"GET", "/metrics", GRI_SCOPE_READ, gri_api_get_metrics, "Prometheus text", ""},
     {"GET", "/openapi.json", GRI_SCOPE_NONE, gri_api_get_openapi, "this description", ""},
+    {"GET", "/", GRI_SCOPE_NONE, gri_api_get_page, "the web page", ""},
+    {"GET", "/page/{file}", GRI_SCOPE_NONE, gri_api_get_page, "a file of the web page", ""},
 };
 
 const struct gri_api_route *gri_api_routes(size_t *count) {
@@ -75,20 +106,34 @@ static const struct gri_api_route *find(const char *method, const char *path, ch
     return NULL;
 }
 
-void gri_api_handle(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
-    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
+/* The route that may be taken; NULL: *reply tells why not. */
+static const struct gri_api_route *admit(struct gri_api_call *call) {
+    const struct gri_api_request *request = call->request;
+    struct gri_api_reply *reply = call->reply;
     bool path_known;
-    char allow[64], by[GRI_NAME_MAX];
-    const struct gri_api_route *route = find(request->method, request->path, call.segment, &path_known, allow);
+    char allow[64];
+    const struct gri_api_route *route = find(request->method, request->path, call->segment, &path_known, allow);
     reply->route = route ? route->pattern : "other";
     if (!route && path_known) {
         gri_api_problem_of(reply, GRI_R_method_not_allowed, "this route takes %s", allow);
         gri_api_header(reply, "Allow", allow);
     } else if (!route) {
         gri_api_problem_of(reply, GRI_R_not_found, "no such route; /openapi.json lists them");
-    } else if (gri_api_authorize(api, request, route->scope, by, reply) && gri_api_query_is_text(&call)) {
-        route->handle(&call);
+    } else if (gri_api_authorize(call->api, request, route->scope, call->by, reply) && gri_api_query_is_text(call)) {
+        return route;
     }
+    return NULL;
+}
+
+bool gri_api_admit(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
+    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
+    return admit(&call) != NULL;
+}
+
+void gri_api_handle(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
+    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
+    const struct gri_api_route *route = admit(&call);
+    if (route) route->handle(&call);
 }
 
 bool gri_api_is_push(const struct gri_api_request *request) {

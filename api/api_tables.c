@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables made from the code, totals, probes, metrics. */
+/* Tables made from the code, probes, metrics. */
 #include <string.h>
 
 #include "api_internal.h"
@@ -7,6 +7,19 @@
 static void reply_list(struct gri_api_call *call, const char *name, const struct gri_json *list) {
     struct gri_json *json = gri_json_object();
     gri_json_set(json, name, list ? gri_json_copy(list) : gri_json_array());
+    gri_api_reply_json(call->reply, 200, json);
+}
+
+void gri_api_get_services(struct gri_api_call *call) {
+    struct gri_archive *archive = call->api->options.archive;
+    struct gri_json *list;
+    struct gri_error error;
+    if (archive->ops->services(archive, &list, &error) != GRI_OK) {
+        gri_api_problem(call->reply, &error, NULL);
+        return;
+    }
+    struct gri_json *json = gri_json_object();
+    gri_json_set(json, "services", list);
     gri_api_reply_json(call->reply, 200, json);
 }
 
@@ -32,22 +45,6 @@ void gri_api_get_reasons(struct gri_api_call *call) {
     }
     struct gri_json *json = gri_json_object();
     gri_json_set(json, "reasons", list);
-    gri_api_reply_json(call->reply, 200, json);
-}
-
-void gri_api_get_stats(struct gri_api_call *call) {
-    struct gri_archive *archive = call->api->options.archive;
-    struct gri_json *json;
-    struct gri_error error;
-    if (archive->ops->totals(archive, &json, &error) != GRI_OK) {
-        gri_api_problem(call->reply, &error, NULL);
-        return;
-    }
-    struct gri_json *live = call->api->options.live ? call->api->options.live(call->api->options.arg) : NULL;
-    if (live)
-        gri_json_set(json, "streams", live);
-    else
-        gri_json_set_null(json, "streams");
     gri_api_reply_json(call->reply, 200, json);
 }
 

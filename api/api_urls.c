@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens to a URL and why (`explain`), and the events. */
+/* What happens to a URL and why (`explain`). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "api_internal.h"
 #include "job_key.h"
-
-void gri_api_get_events(struct gri_api_call *call) {
-    struct gri_filter filter;
-    struct gri_json *json;
-    struct gri_error error;
-    if (!gri_api_filter(call, &filter)) return;
-    struct gri_archive *archive = call->api->options.archive;
-    if (archive->ops->events(archive, NULL, &filter, &json, &error) != GRI_OK)
-        gri_api_problem(call->reply, &error, NULL);
-    else
-        gri_api_reply_json(call->reply, 200, json);
-}
 
 /* What the configured rules say of the text. */
 static struct gri_json *verdict_json(const struct gri_api *api, const struct gri_verdict *verdict) {

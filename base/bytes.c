@@ -84,9 +84,15 @@ void gri_bytes_put(struct gri_bytes *bytes, const char *text) {
 void gri_bytes_printf(struct gri_bytes *bytes, const char *format, ...) {
     if (bytes->failed) return;
     va_list args;
+    size_t room = bytes->data ? bytes->cap - bytes->len : 0;
     va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(room ? (char *)bytes->data + bytes->len : NULL, room, format, args);
     va_end(args);
+    if (n >= 0 && (size_t)n < room) {
+        bytes->len += (size_t)n;
+        return;
+    }
+    if (room) bytes->data[bytes->len] = '\0';
     if (n < 0 || !grow(bytes, (size_t)n)) {
         bytes->failed = true;
         return;
@@ -95,6 +101,16 @@ void gri_bytes_printf(struct gri_bytes *bytes, const char *format, ...) {
     vsnprintf((char *)bytes->data + bytes->len, (size_t)n + 1, format, args);
     va_end(args);
     bytes->len += (size_t)n;
+}
+
+void gri_bytes_put_csv(struct gri_bytes *bytes, const char *text) {
+    gri_bytes_put(bytes, "\"");
+    for (const char *quote; (quote = strchr(text, '"')); text = quote + 1) {
+        gri_bytes_put_slice(bytes, (struct gri_slice){(const uint8_t *)text, (size_t)(quote - text)});
+        gri_bytes_put(bytes, "\"\"");
+    }
+    gri_bytes_put(bytes, text);
+    gri_bytes_put(bytes, "\"");
 }
 
 bool gri_bytes_failed(const struct gri_bytes *bytes) {

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 void gri_image_clear(struct gri_image *image) {
     if (!image) return;
@@ -25,15 +26,13 @@ void gri_image_set_id(struct gri_image *image) {
 static void put_text(struct gri_bytes *out, const char *name, const char *value) {
     gri_bytes_put(out, name);
     gri_bytes_put(out, "=");
-    for (const char *c = value ? value : ""; *c; c++) {
-        if (*c == '\n') {
-            gri_bytes_put(out, "\\n");
-        } else if (*c == '\\') {
-            gri_bytes_put(out, "\\\\");
-        } else {
-            gri_bytes_put_slice(out, (struct gri_slice){(const uint8_t *)c, 1});
-        }
+    const char *at = value ? value : "", *special;
+    while ((special = strpbrk(at, "\n\\"))) {
+        gri_bytes_put_slice(out, (struct gri_slice){(const uint8_t *)at, (size_t)(special - at)});
+        gri_bytes_put(out, *special == '\n' ? "\\n" : "\\\\");
+        at = special + 1;
     }
+    gri_bytes_put(out, at);
     gri_bytes_put(out, "\n");
 }
 
@@ -69,6 +68,8 @@ void gri_image_document_text(const struct gri_image *image, struct gri_bytes *ou
     put_text(out, "sums.base64", image->sums.base64);
     put_text(out, "made_by", image->made_by);
     put_text(out, "note", image->note);
+    if (image->facts[0])
+        put_text(out, "facts", image->facts); /* images without them keep the sum they had before there were any */
     put_number(out, "fetched_at", image->fetched_at_ms);
     put_number(out, "inserted_at", image->inserted_at_ms);
 }

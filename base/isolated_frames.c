@@ -107,6 +107,8 @@ static void put_picture(struct gri_bytes *out, const struct gri_picture *picture
     put_u64(out, (uint64_t)picture->source_height);
     put_u64(out, picture->lossless ? 1 : 0);
     put_text(out, picture->note);
+    put_text(out, picture->facts);
+    put_text(out, picture->phash);
 }
 
 enum gri_status gri_frame_write_result(const struct gri_isolated *request, struct gri_bytes *out, struct gri_error *error) {
@@ -254,6 +256,8 @@ static void take_picture(struct reader *reader, struct gri_picture *picture) {
     picture->source_height = take_int(reader, INT32_MAX);
     picture->lossless = take_int(reader, 1) == 1;
     take_text(reader, picture->note, sizeof picture->note);
+    take_text(reader, picture->facts, sizeof picture->facts);
+    take_text(reader, picture->phash, sizeof picture->phash);
 }
 
 /* A success has a fetch that succeeded, a source and a picture; a failure has a class and a reason. */

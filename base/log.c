@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log_ecs.h"
 #include "redact.h"
 #include "utf8.h"
 
@@ -19,7 +20,10 @@ enum { LINE_MAX_BYTES = 8192, TAIL_BYTES = 16, TEXT_MAX = 1024, LOOK_AT = 16 * 1
 struct gri_log {
     int fd;
     _Atomic int level;
+    enum gri_log_format format;
     char *role, *instance;
+    gri_log_tap tap;
+    void *tap_arg;
 };
 
 struct line {
@@ -44,6 +48,15 @@ void gri_log_destroy(struct gri_log *log) {
     free(log->instance);
     free(log->role);
     free(log);
+}
+
+void gri_log_set_tap(struct gri_log *log, gri_log_tap tap, void *arg) {
+    log->tap_arg = arg;
+    log->tap = tap;
+}
+
+void gri_log_set_format(struct gri_log *log, enum gri_log_format format) {
+    log->format = format;
 }
 
 void gri_log_set_level(struct gri_log *log, enum gri_level level) {
@@ -126,15 +139,57 @@ static void put_field(struct line *line, const struct gri_field *field) {
     if (line->full) line->len = before;
 }
 
-static void put_time(struct line *line) {
+static void put_time(struct line *line, const char *name) {
     struct timespec now;
     struct tm utc;
     char text[64];
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    size_t len = strftime(text, sizeof text, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &utc);
+    int start = snprintf(text, sizeof text, "{\"%s\":\"", name);
+    size_t len = (size_t)start + strftime(text + start, sizeof text - (size_t)start, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(text + len, sizeof text - len, ".%03dZ\"", (int)(now.tv_nsec / 1000000));
     put(line, text, strlen(text));
+}
+
+static void put_trace(struct line *line, const char *name, const struct gri_field *field) {
+    char trace[GRI_TRACE_HEX + 1];
+    if (gri_log_trace(field, trace)) put_field(line, &GRI_TEXT(name, trace));
+}
+
+static void put_plain(struct line *line, const struct gri_log *log, enum gri_level level, const char *event,
+                      const struct gri_field *fields, size_t count) {
+    put_time(line, "time");
+    put_field(line, &GRI_TEXT("level", gri_level_name(level)));
+    put_field(line, &GRI_TEXT("role", log->role));
+    put_field(line, &GRI_TEXT("instance", log->instance));
+    put_field(line, &GRI_TEXT("event", event));
+    for (size_t i = 0; i < count && fields[i].name; i++) {
+        put_field(line, &fields[i]);
+        put_trace(line, "trace", &fields[i]);
+    }
+}
+
+/* ECS wants a message in every line: the field `detail`, which is a sentence, else the event's name. */
+static void put_ecs(struct line *line, const struct gri_log *log, enum gri_level level, const char *event,
+                    const struct gri_field *fields, size_t count) {
+    const char *message = event;
+    char name[GRI_ECS_NAME_MAX];
+    for (size_t i = 0; i < count && fields[i].name; i++)
+        if (strcmp(fields[i].name, "detail") == 0 && fields[i].text) message = fields[i].text;
+    put_time(line, "@timestamp");
+    put_field(line, &GRI_TEXT("log.level", gri_level_name(level)));
+    put_field(line, &GRI_TEXT("message", message));
+    put_field(line, &GRI_TEXT("ecs.version", "8.11.0"));
+    put_field(line, &GRI_TEXT("service.name", "grisaille"));
+    put_field(line, &GRI_TEXT("service.node.role", log->role));
+    put_field(line, &GRI_TEXT("service.node.name", log->instance));
+    put_field(line, &GRI_TEXT("event.action", event));
+    for (size_t i = 0; i < count && fields[i].name; i++) {
+        if (strcmp(fields[i].name, "detail") == 0) continue;
+        struct gri_field field = gri_log_ecs_field(&fields[i], name);
+        put_field(line, &field);
+        put_trace(line, "trace.id", &fields[i]);
+    }
 }
 
 static void write_line(int fd, const char *text, size_t len) {
@@ -152,17 +207,16 @@ void gri_log_write(struct gri_log *log, enum gri_level level, const char *event,
     struct line line;
     line.len = 0;
     line.full = false;
-    put_time(&line);
-    put_field(&line, &GRI_TEXT("level", gri_level_name(level)));
-    put_field(&line, &GRI_TEXT("role", log->role));
-    put_field(&line, &GRI_TEXT("instance", log->instance));
-    put_field(&line, &GRI_TEXT("event", event));
-    for (size_t i = 0; i < count && fields[i].name; i++)
-        put_field(&line, &fields[i]);
+    if (log->format == GRI_LOG_ECS) {
+        put_ecs(&line, log, level, event, fields, count);
+    } else {
+        put_plain(&line, log, level, event, fields, count);
+    }
     const char *tail = line.full ? ",\"cut\":true}\n" : "}\n";
     GRI_ASSERT(strlen(tail) <= TAIL_BYTES);
     memcpy(line.text + line.len, tail, strlen(tail));
     write_line(log->fd, line.text, line.len + strlen(tail));
+    if (log->tap && level >= GRI_WARN) log->tap(log->tap_arg, level, event, fields, count);
 }
 
 void gri_log_error(struct gri_log *log, enum gri_level level, const char *event, const struct gri_error *error) {

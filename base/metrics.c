@@ -209,3 +209,29 @@ static void register_process(struct gri_metrics *metrics) {
         metrics->process[i] = series_of(metrics, &wanted);
     }
 }
+
+void gri_metrics_read_process(struct gri_metrics *metrics) {
+    double values[GRI_PROCESS_STATS];
+    gri_process_stats_read(values);
+    for (size_t i = 0; i < GRI_PROCESS_STATS; i++)
+        atomic_store(&metrics->process[i]->value, values[i]);
+}
+
+bool gri_metrics_total(struct gri_metrics *metrics, const char *name, const char *labels, double *total) {
+    bool found = false;
+    *total = 0;
+    if (!metrics) return false;
+    if (strncmp(name, "process_", strlen("process_")) == 0) gri_metrics_read_process(metrics);
+    pthread_mutex_lock(&metrics->lock);
+    size_t place = family_place(metrics, name);
+    const struct gri_family *family = place < metrics->family_count ? metrics->families[place] : NULL;
+    if (family && strcmp(family->name, name) == 0 && family->type != GRI_METRIC_HISTOGRAM) {
+        for (const struct gri_series *series = family->first; series; series = series->next) {
+            if (labels && !strstr(series->labels, labels)) continue;
+            *total += family->type == GRI_METRIC_COUNTER ? (double)atomic_load(&series->count) : atomic_load(&series->value);
+            found = true;
+        }
+    }
+    pthread_mutex_unlock(&metrics->lock);
+    return found;
+}

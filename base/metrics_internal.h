@@ -47,4 +47,7 @@ struct gri_metrics {
     struct gri_series *process[GRI_PROCESS_STATS];
 };
 
+/* Brings the process_* series up to date. */
+void gri_metrics_read_process(struct gri_metrics *metrics);
+
 #endif

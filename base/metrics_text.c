@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "metrics_internal.h"
-#include "process_stats.h"
 
 /* The shortest of 15 or 17 digits that reads back as the same value. */
 static void put_real(struct gri_bytes *out, double value) {
@@ -84,11 +83,8 @@ static void put_series(struct gri_bytes *out, const struct gri_family *family, s
 
 void gri_metrics_render(struct gri_metrics *metrics, struct gri_bytes *out) {
     static const char *const TYPES[] = {"counter", "counter", "gauge", "histogram"};
-    double process[GRI_PROCESS_STATS];
-    gri_process_stats_read(process);
+    gri_metrics_read_process(metrics);
     pthread_mutex_lock(&metrics->lock);
-    for (size_t i = 0; i < GRI_PROCESS_STATS; i++)
-        atomic_store(&metrics->process[i]->value, process[i]);
     for (size_t i = 0; i < metrics->family_count; i++) {
         const struct gri_family *family = metrics->families[i];
         gri_bytes_printf(out, "# HELP %s ", family->name);

@@ -19,7 +19,7 @@ struct threads {
     struct gri_queue *queue;
     pthread_t *ids;
     size_t count;
-    void (*thread_end)(void);
+    void (*thread_begin)(void), (*thread_end)(void);
 };
 
 static void deliver(void *arg) {
@@ -29,6 +29,7 @@ static void deliver(void *arg) {
 
 static void *run(void *arg) {
     struct threads *self = arg;
+    if (self->thread_begin) self->thread_begin();
     for (;;) {
         void *item = NULL;
         enum gri_popped popped = gri_queue_pop(self->queue, IDLE_MS, &item);
@@ -58,7 +59,7 @@ static void start(struct threads *self, const char *name, size_t number) {
 }
 
 struct gri_executor *gri_threads_create(struct gri_loop *loop, const char *name, size_t threads, size_t queue_limit,
-                                        void (*thread_end)(void)) {
+                                        void (*thread_begin)(void), void (*thread_end)(void)) {
     GRI_ASSERT(threads > 0 && queue_limit > 0);
     struct threads *self = gri_calloc(1, sizeof *self);
     self->executor.submit = submit;
@@ -66,6 +67,7 @@ struct gri_executor *gri_threads_create(struct gri_loop *loop, const char *name,
     self->queue = gri_queue_create(queue_limit);
     self->ids = gri_calloc(threads, sizeof *self->ids);
     self->count = threads;
+    self->thread_begin = thread_begin;
     self->thread_end = thread_end;
     sigset_t all, before;
     sigfillset(&all);

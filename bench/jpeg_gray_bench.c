@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How long gray takes, way by way: jpeg_gray_bench CORPUS [ROUNDS] [WAY]
  *
- * CORPUS: a folder of JPEGs (make_jpeg_corpus.py). Each round runs every way over every picture, one after another, so that
+ * CORPUS: a folder of JPEGs (make_corpus.py). Each round runs every way over every picture, one after another, so that
  * what slows one slows all; printed are the medians over the rounds of CPU milliseconds an image, and of the ratio to
  * libjpeg-turbo's lossless transform in the same round. With WAY, only that one, for callgrind:
  * valgrind --tool=callgrind --toggle-collect=run_way jpeg_gray_bench CORPUS 1 full */

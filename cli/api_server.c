@@ -57,15 +57,21 @@ static bool begin(void *arg, struct gri_http_request *http, struct gri_http_resp
                                                  .if_none_match = gri_http_header(http, "If-None-Match"),
                                                  .range = gri_http_header(http, "Range"),
                                                  .if_range = gri_http_header(http, "If-Range"),
-                                                 .content_encoding = gri_http_header(http, "Content-Encoding")};
-    if (!gri_api_is_push(&exchange->request)) {
-        http->max_body = 64 * 1024; /* no other route takes one */
-        return true;
-    }
+                                                 .content_encoding = gri_http_header(http, "Content-Encoding"),
+                                                 .host = gri_http_header(http, "Host"),
+                                                 .origin = gri_http_header(http, "Origin")};
     struct gri_api_reply reply = {0};
-    exchange->push = gri_api_push_begin(server->api, &exchange->request, &reply);
-    if (!exchange->push) respond(exchange, &reply, response);
-    return exchange->push != NULL;
+    bool admitted;
+    if (gri_api_is_push(&exchange->request)) {
+        exchange->push = gri_api_push_begin(server->api, &exchange->request, &reply);
+        admitted = exchange->push != NULL;
+    } else {
+        /* No other route takes a long one; a stranger's is not read at all. */
+        http->max_body = 64 * 1024;
+        admitted = http->content_length == 0 || gri_api_admit(server->api, &exchange->request, &reply);
+    }
+    if (!admitted) respond(exchange, &reply, response);
+    return admitted;
 }
 
 static bool data(void *arg, struct gri_http_request *http, struct gri_slice bytes, struct gri_http_response *response) {

@@ -4,22 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grisaille/clock.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, STEADY_MS = 60000, TAIL_BYTES = 3000 };
-
-int64_t gri_children_now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 struct gri_child *gri_children_add(struct gri_children *children, const char *name, const char *log_dir,
                                    const char *const *args) {
@@ -60,7 +54,7 @@ enum gri_status gri_child_start(struct gri_child *child, struct gri_error *error
     if (pid < 0) return gri_fail(error, GRI_R_io, "can't start %s: %s", child->name, strerror(errno));
     if (pid == 0) become(child, parent);
     child->pid = pid;
-    child->started_ms = gri_children_now_ms();
+    child->started_ms = gri_clock_ms();
     return GRI_OK;
 }
 
@@ -72,7 +66,7 @@ bool gri_child_runs(struct gri_child *child) {
 
 static void watch(struct gri_child *child) {
     int status = 0;
-    int64_t now = gri_children_now_ms();
+    int64_t now = gri_clock_ms();
     struct gri_error error;
     if (child->pid && waitpid(child->pid, &status, WNOHANG) == child->pid) {
         child->pid = 0;
@@ -103,7 +97,7 @@ static bool wait_end(const struct gri_child *child, int64_t deadline) {
         pid_t ended = waitpid(child->pid, &status, WNOHANG);
         if (ended == child->pid) return status == 0;
         if (ended < 0 && errno != EINTR) return false;
-        if (gri_children_now_ms() >= deadline) break;
+        if (gri_clock_ms() >= deadline) break;
         usleep(20 * 1000);
     }
     fprintf(stderr, "grisaille up: %s did not end in time; killed\n", child->name);
@@ -113,7 +107,7 @@ static bool wait_end(const struct gri_child *child, int64_t deadline) {
 }
 
 bool gri_children_stop(struct gri_children *children, size_t from, size_t to, int64_t timeout_ms) {
-    int64_t deadline = gri_children_now_ms() + timeout_ms;
+    int64_t deadline = gri_clock_ms() + timeout_ms;
     bool clean = true;
     for (size_t i = from; i < to; i++) {
         children->list[i].retired = true;

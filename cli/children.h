@@ -41,6 +41,5 @@ bool gri_child_runs(struct gri_child *child);
 void gri_children_clear(struct gri_children *children);
 /* The last lines of the child's log, to standard error. */
 void gri_child_tail(const struct gri_child *child);
-int64_t gri_children_now_ms(void);
 
 #endif

@@ -36,6 +36,7 @@ struct gri_command {
     int min_operands, max_operands;        /* max -1: any number */
     const struct gri_cli_option *options;  /* ends with a NULL name; NULL: none */
     bool hidden;                           /* the program's own: in no help */
+    bool daemon;                           /* hears signals by its loop; until that runs they wait */
     enum gri_exit (*run)(struct gri_cli *cli);
 };
 
@@ -59,7 +60,6 @@ struct gri_cli {
     struct gri_api *api;
 };
 
-const struct gri_command *gri_commands(size_t *count);
 const struct gri_command *gri_command_find(const char *name);
 
 /* Value of the option `name` of the running command (asserts that it has one of that name); NULL when not given. */
@@ -87,6 +87,9 @@ void gri_cli_clear(struct gri_cli *cli);
  * parsed answer (owned); on a problem an error with its reason. */
 enum gri_status gri_cli_get(struct gri_cli *cli, const char *path, const char *const *query, struct gri_json **json,
                             struct gri_error *error) GRI_MUST_CHECK;
+/* The same with another method, in the user's name. *json is NULL where the answer has no body. */
+enum gri_status gri_cli_send(struct gri_cli *cli, const char *method, const char *path, const char *const *query,
+                             struct gri_json **json, struct gri_error *error) GRI_MUST_CHECK;
 /* The same, any content type, streamed to `out`. *content_type: static. */
 enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char *const *query, FILE *out,
                                const char **content_type, struct gri_error *error) GRI_MUST_CHECK;
@@ -96,8 +99,14 @@ enum gri_status gri_cli_reply_error(const struct gri_api_reply *reply, struct gr
 /* Who does it, "cli:root"; into out. */
 const char *gri_cli_user(char out[GRI_NAME_MAX]);
 
+/* Did the user say --yes? If not: prints what would be done and how to say so. */
+bool gri_cli_sure(const struct gri_cli *cli, const char *what);
+
 /* Output. */
+/* Text of strangers: control characters (C1 too) as \xNN, so that it can't steer the terminal. */
+void gri_cli_put_safe(const char *text);
 void gri_cli_print_json(const struct gri_json *json); /* pretty, with a newline */
+void gri_cli_put_value(const struct gri_json *value); /* as one word: a text without quotes, anything else as compact JSON */
 /* 12345678 → "12 345 678" (thin groups for people), into out. */
 const char *gri_cli_count(int64_t value, char out[32]);
 /* Milliseconds as "850 ms", "12 s", "3 min 20 s", "5 h 2 min". */

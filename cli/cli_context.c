@@ -89,10 +89,11 @@ const char *gri_cli_user(char out[GRI_NAME_MAX]) {
     return out;
 }
 
-/* Runs one GET; the reply is cleared by the caller. */
-static enum gri_status call(struct gri_cli *cli, const char *path, const char *const *query, struct gri_api_reply *reply,
-                            struct gri_error *error) {
+/* Runs one request; the reply is cleared by the caller. */
+static enum gri_status call(struct gri_cli *cli, const char *method, const char *path, const char *const *query,
+                            struct gri_api_reply *reply, struct gri_error *error) {
     struct gri_api_param params[16];
+    char by[GRI_NAME_MAX];
     size_t count = 0;
     for (; query && query[0]; query += 2) {
         GRI_ASSERT(count < sizeof params / sizeof params[0]);
@@ -100,7 +101,8 @@ static enum gri_status call(struct gri_cli *cli, const char *path, const char *c
     }
     enum gri_status status = gri_cli_api(cli, error);
     if (status != GRI_OK) return status;
-    struct gri_api_request request = {.method = "GET", .path = path, .query = params, .query_count = count, .trusted = true};
+    struct gri_api_request request = {
+        .method = method, .path = path, .query = params, .query_count = count, .trusted = true, .by = gri_cli_user(by)};
     gri_api_handle(cli->api, &request, reply);
     return GRI_OK;
 }
@@ -114,28 +116,34 @@ enum gri_status gri_cli_reply_error(const struct gri_api_reply *reply, struct gr
     gri_bytes_put(&detail, gri_json_str(problem, "detail", "?"));
     const struct gri_json *choices = gri_json_get(problem, "choices");
     for (size_t i = 0; i < gri_json_count(choices); i++)
-        gri_bytes_printf(&detail, "%s %s", i ? "," : ":", gri_json_str(gri_json_at(choices, i), "pipeline", ""));
+        gri_bytes_printf(&detail, "%s %s", i ? "," : ":",
+                         gri_json_str(gri_json_at(choices, i), "sha256", gri_json_str(gri_json_at(choices, i), "pipeline", "")));
     enum gri_status status = gri_fail(error, reason == GRI_REASON_COUNT ? GRI_R_internal : reason, "%s", gri_bytes_text(&detail));
     gri_bytes_clear(&detail);
     gri_json_free(problem);
     return status;
 }
 
-enum gri_status gri_cli_get(struct gri_cli *cli, const char *path, const char *const *query, struct gri_json **json,
-                            struct gri_error *error) {
+enum gri_status gri_cli_send(struct gri_cli *cli, const char *method, const char *path, const char *const *query,
+                             struct gri_json **json, struct gri_error *error) {
     struct gri_api_reply reply = {0};
     *json = NULL;
-    enum gri_status status = call(cli, path, query, &reply, error);
+    enum gri_status status = call(cli, method, path, query, &reply, error);
     if (status == GRI_OK && reply.status >= 300) status = gri_cli_reply_error(&reply, error);
-    if (status == GRI_OK) status = gri_json_parse(gri_bytes_slice(&reply.body), json, error);
+    if (status == GRI_OK && reply.body.len > 0) status = gri_json_parse(gri_bytes_slice(&reply.body), json, error);
     gri_api_reply_clear(&reply);
     return status;
+}
+
+enum gri_status gri_cli_get(struct gri_cli *cli, const char *path, const char *const *query, struct gri_json **json,
+                            struct gri_error *error) {
+    return gri_cli_send(cli, "GET", path, query, json, error);
 }
 
 enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char *const *query, FILE *out,
                                const char **content_type, struct gri_error *error) {
     struct gri_api_reply reply = {0};
-    enum gri_status status = call(cli, path, query, &reply, error);
+    enum gri_status status = call(cli, "GET", path, query, &reply, error);
     *content_type = reply.content_type;
     if (status == GRI_OK && reply.status >= 300) status = gri_cli_reply_error(&reply, error);
     bool more = status == GRI_OK, failed = false;

@@ -80,6 +80,26 @@ enum gri_exit gri_cli_fail(const struct gri_cli *cli, const struct gri_error *er
     return exit_of(error->reason);
 }
 
+/* Control characters (C1 too: U+0080 to U+009F, C2 80 to C2 9F in UTF-8) as \xNN, so that a hostile line can't steer the
+ * terminal. */
+void gri_cli_put_safe(const char *text) {
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+        if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+            printf("\\x%02x", (unsigned char)*++text);
+        else if (c < 0x20 || c == 0x7f)
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+}
+
+bool gri_cli_sure(const struct gri_cli *cli, const char *what) {
+    if (gri_cli_flag(cli, "yes")) return true;
+    gri_cli_say(cli, "%s; say --yes to do it", what);
+    return false;
+}
+
 void gri_cli_print_json(const struct gri_json *json) {
     struct gri_bytes text;
     struct gri_error error;
@@ -114,4 +134,15 @@ const char *gri_cli_duration(int64_t ms, char out[32]) {
     else
         (void)gri_format(out, 32, "%" PRId64 " h %" PRId64 " min", s / 3600, s / 60 % 60);
     return out;
+}
+
+void gri_cli_put_value(const struct gri_json *value) {
+    struct gri_bytes text;
+    struct gri_error error;
+    gri_bytes_init(&text, 0);
+    if (gri_json_kind(value) == GRI_JSON_STRING)
+        fputs(gri_json_text(value, ""), stdout);
+    else if (value && gri_json_write(value, false, &text, &error) == GRI_OK)
+        fputs(gri_bytes_text(&text), stdout);
+    gri_bytes_clear(&text);
 }

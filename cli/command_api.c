@@ -138,6 +138,7 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
 
 static void drain(struct gri_daemon *daemon) {
     struct state *state = daemon->state;
+    gri_api_stop(state->api);
     gri_api_server_stop(state->server, STOP_MS);
     state->server = NULL;
     state->draining = true;
@@ -174,4 +175,4 @@ static enum gri_exit run(struct gri_cli *cli) {
 }
 
 const struct gri_command gri_command_api = {
-    .name = "api", .summary = "a daemon: the HTTP API (api.listen)", .operands = "", .run = run};
+    .name = "api", .summary = "a daemon: the HTTP API (api.listen)", .operands = "", .daemon = true, .run = run};

@@ -7,55 +7,31 @@
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 
-static void put_quoted(const char *text) {
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"') putchar('"');
-        putchar(*text);
-    }
-    putchar('"');
-}
-
-/* Control characters (C1 too: U+0080 to U+009F, C2 80 to C2 9F in UTF-8) as \xNN, so that a hostile line can't steer the
- * terminal. */
-static void put_safe(const char *text) {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
-        if (c == 0xc2 && next >= 0x80 && next < 0xa0)
-            printf("\\x%02x", (unsigned char)*++text);
-        else if (c < 0x20 || c == 0x7f)
-            printf("\\x%02x", c);
-        else
-            putchar(c);
-    }
-}
-
 static void print_row(const struct gri_json *row, enum format format) {
     long long line = (long long)gri_json_get_int(row, "line", 0);
     const char *reason = gri_json_str(row, "reason", ""), *text = gri_json_str(row, "text", ""),
                *detail = gri_json_str(row, "detail", "");
     struct gri_bytes out;
     struct gri_error error;
-    switch (format) {
-    case FORMAT_TEXT:
+    if (format == FORMAT_TEXT) {
         printf("%8lld  %-16s  ", line, reason);
-        put_safe(text);
+        gri_cli_put_safe(text);
         if (*detail) printf("  (%s)", detail);
         putchar('\n');
-        break;
-    case FORMAT_CSV:
-        printf("%lld,%s,", line, reason);
-        put_quoted(text);
-        putchar(',');
-        put_quoted(detail);
-        fputs("\r\n", stdout);
-        break;
-    case FORMAT_JSON:
-        gri_bytes_init(&out, 0);
-        if (gri_json_write(row, false, &out, &error) == GRI_OK) puts(gri_bytes_text(&out));
-        gri_bytes_clear(&out);
-        break;
+        return;
     }
+    gri_bytes_init(&out, 0);
+    if (format == FORMAT_CSV) {
+        gri_bytes_printf(&out, "%lld,%s,", line, reason);
+        gri_bytes_put_csv(&out, text);
+        gri_bytes_put(&out, ",");
+        gri_bytes_put_csv(&out, detail);
+        gri_bytes_put(&out, "\r\n");
+    } else if (gri_json_write(row, false, &out, &error) == GRI_OK) {
+        gri_bytes_put(&out, "\n");
+    }
+    fputs(gri_bytes_text(&out), stdout);
+    gri_bytes_clear(&out);
 }
 
 static enum gri_exit run(struct gri_cli *cli) {

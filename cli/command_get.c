@@ -6,8 +6,11 @@
 
 #include "cli.h"
 
+enum { GRI_API_PREFIX = 8 }; /* digits that are taken for the beginning of a hash */
+
 static bool is_hash(const char *text) {
-    return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
+    size_t digits = strspn(text, "0123456789abcdefABCDEF");
+    return text[digits] == '\0' && digits >= GRI_API_PREFIX && digits <= 64;
 }
 
 /* The source sum of the URL's image; several pipelines and none chosen → ambiguous. */

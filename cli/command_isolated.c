@@ -3,6 +3,7 @@
  * (grisaille/isolator.h). A request frame comes on standard input, the result goes to descriptor 3. It reads no
  * configuration and talks neither to Redis nor to MongoDB. */
 #include <errno.h>
+#include <grisaille/sandbox.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "pipeline_plan.h"
 #include "transform_plugins.h"
 #include "uv_loop.h"
 #include "vips_runtime.h"
@@ -94,6 +96,22 @@ static void fetched(struct gri_op *op) {
     gri_uv_loop_stop(gri_container_of(result, struct isolated, result)->loop);
 }
 
+/* The body is here, nothing more is needed of the world than to answer; but programs of an exec step run beside: then only this
+ * thread gives up its rights, as a worker's CPU threads do. */
+static bool give_up_rights(struct isolated *isolated) {
+    const char *wanted = gri_json_str(isolated->settings, "sandbox", "auto");
+    enum gri_sandbox_kind kind = gri_plan_works_outside(isolated->plan) ? GRI_SANDBOX_DECODE : GRI_SANDBOX_CHILD;
+    struct gri_isolated *result = &isolated->result;
+    struct gri_error error;
+    if (strcmp(wanted, "off") == 0) return true;
+    bool entered = (kind == GRI_SANDBOX_CHILD || gri_sandbox_try(&error) == GRI_OK) && gri_sandbox_enter(kind, &error) == GRI_OK;
+    if (entered || strcmp(wanted, "on") != 0) return true;
+    result->end = GRI_ISOLATED_KILLED; /* nothing is known of the URL */
+    result->op.error = error;
+    result->op.status = result->op.error.status = GRI_RETRY;
+    return false;
+}
+
 static void work(struct isolated *isolated) {
     struct gri_isolated *result = &isolated->result;
     gri_isolated_init(result, isolated->url, gri_bytes_slice(&isolated->definition));
@@ -107,7 +125,7 @@ static void work(struct isolated *isolated) {
         free(result->fetch.final_url);
         result->fetch.final_url = NULL;
     }
-    if (result->op.status != GRI_OK) return;
+    if (result->op.status != GRI_OK || !give_up_rights(isolated)) return;
     result->op.status = isolated->codec->ops->run(isolated->codec, isolated->plan, gri_bytes_slice(&result->fetch.body),
                                                   &result->picture, &result->op.error);
     if (result->op.status != GRI_OK) result->picture = (struct gri_picture){.width = 0};
@@ -126,6 +144,7 @@ static enum gri_exit run(struct gri_cli *cli) {
     struct isolated isolated = {.url = NULL};
     struct gri_bytes started;
     struct gri_error error;
+    gri_sandbox_harden(false);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
     if (parse_request(&isolated, &error) != GRI_OK) {

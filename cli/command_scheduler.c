@@ -40,6 +40,9 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
     options.lost_ms = gri_config_int(config, "scheduler.lost_ms");
     options.reap_ms = gri_config_int(config, "scheduler.reap_ms");
     options.abandon_ms = gri_config_int(config, "scheduler.abandon_ms");
+    options.upkeep_ms = gri_config_int(config, "scheduler.upkeep_ms");
+    options.images_keep_days = gri_config_int(config, "images.keep_days");
+    options.catalogs_keep_days = gri_config_int(config, "catalogs.keep_days");
     enum gri_status status = gri_scheduler_create(&options, &state->scheduler, error);
     if (status == GRI_OK) gri_scheduler_start(state->scheduler);
     return status;
@@ -80,4 +83,5 @@ const struct gri_command gri_command_scheduler = {
     .name = "scheduler",
     .summary = "a daemon: admits URLs, dispatches jobs, repairs what was lost; any number of them",
     .operands = "",
+    .daemon = true,
     .run = run};

@@ -2,6 +2,7 @@
 /* grisaille scrub: walks the images by _id, recomputes every sum, marks what is damaged, repairs it where asked. The position
  * is kept in MongoDB, so that the next one goes on where this one stopped. */
 #include <errno.h>
+#include <grisaille/clock.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,12 +41,6 @@ static void on_stop(int number) {
     stopping = 1;
 }
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Ends early when the command is to stop. */
 static void pause_ms(int64_t ms) {
     struct timespec rest = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
@@ -57,7 +52,7 @@ static void pause_ms(int64_t ms) {
 static void show(struct scrub *scrub, bool last) {
     enum { WIDTH = 30 };
     char seen[32], corrupt[32], bar[WIDTH + 1], left[32] = "?";
-    int64_t now = now_ms();
+    int64_t now = gri_clock_ms();
     if (!scrub->bar || (!last && now - scrub->shown_ms < SHOW_MS)) return;
     scrub->shown_ms = now;
     int64_t total = scrub->total > scrub->seen ? scrub->total : scrub->seen;
@@ -113,7 +108,7 @@ static void take_outcome(struct scrub *scrub, const char *id, const struct gri_s
 }
 
 static enum gri_status save(struct scrub *scrub, bool force, struct gri_error *error) {
-    int64_t now = now_ms();
+    int64_t now = gri_clock_ms();
     if (!force && now - scrub->saved_ms < SAVE_MS) return GRI_OK;
     enum gri_status status =
         scrub->archive->ops->scrub->save(scrub->archive, scrub->walk, scrub->position, scrub->finished, scrub->unsaved, error);
@@ -132,7 +127,7 @@ static bool is_chosen(const struct scrub *scrub) {
 
 static void keep_rate(struct scrub *scrub) {
     if (scrub->rate <= 0) return;
-    int64_t now = now_ms();
+    int64_t now = gri_clock_ms();
     if (scrub->next_ms > now) pause_ms(scrub->next_ms - now);
     if (scrub->next_ms < now) scrub->next_ms = now; /* what was not used is not made up for */
     scrub->owed_ms += 1000 / scrub->rate;
@@ -268,7 +263,7 @@ static enum gri_exit run(struct gri_cli *cli) {
     scrub.listed = gri_json_array();
     enum gri_status status = begin(&scrub, &error);
     hear_signals();
-    scrub.began_ms = scrub.saved_ms = scrub.next_ms = now_ms();
+    scrub.began_ms = scrub.saved_ms = scrub.next_ms = gri_clock_ms();
     if (status == GRI_OK) status = walk(&scrub, &error);
     if (status == GRI_OK) report(&scrub);
     bool well = scrub.finished && scrub.counts[GRI_SCRUB_CORRUPT] <= scrub.counts[GRI_SCRUB_HEALED] &&

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that print tables made from the code: transforms, pipelines, reasons, config, version, token. */
+/* Commands that print tables made from the code: reasons, config, version, token. */
+#include <grisaille/sandbox.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,63 +12,6 @@
 static enum gri_exit load(struct gri_cli *cli) {
     struct gri_error error;
     return gri_cli_definitions(cli, &error) == GRI_OK ? GRI_EXIT_DONE : gri_cli_fail(cli, &error);
-}
-
-/* A JSON value as one word. */
-static void put_value(const struct gri_json *value) {
-    struct gri_bytes text;
-    struct gri_error error;
-    gri_bytes_init(&text, 0);
-    if (gri_json_kind(value) == GRI_JSON_STRING)
-        fputs(gri_json_text(value, ""), stdout);
-    else if (value && gri_json_write(value, false, &text, &error) == GRI_OK)
-        fputs(gri_bytes_text(&text), stdout);
-    gri_bytes_clear(&text);
-}
-
-static enum gri_exit run_transforms(struct gri_cli *cli) {
-    enum gri_exit status = load(cli);
-    if (status != GRI_EXIT_DONE) return status;
-    const struct gri_json *rows = cli->definitions->transform_rows;
-    if (cli->json) {
-        gri_cli_print_json(rows);
-        return GRI_EXIT_DONE;
-    }
-    for (size_t i = 0; i < gri_json_count(rows); i++) {
-        const struct gri_json *row = gri_json_at(rows, i), *parameters = gri_json_get(row, "parameters");
-        printf("%s: %s (%s)\n", gri_json_str(row, "name", ""), gri_json_str(row, "summary", ""), gri_json_str(row, "origin", ""));
-        for (size_t k = 0; k < gri_json_count(parameters); k++) {
-            const struct gri_json *parameter = gri_json_at(parameters, k), *choices = gri_json_get(parameter, "choices");
-            printf("  %-14s %-7s default ", gri_json_str(parameter, "name", ""), gri_json_str(parameter, "type", ""));
-            put_value(gri_json_get(parameter, "default"));
-            if (gri_json_count(choices) > 0) fputs("  one of ", stdout), put_value(choices);
-            if (gri_json_get(parameter, "minimum") && gri_json_kind(gri_json_get(parameter, "minimum")) != GRI_JSON_NULL) {
-                fputs("  from ", stdout), put_value(gri_json_get(parameter, "minimum"));
-                fputs(" to ", stdout), put_value(gri_json_get(parameter, "maximum"));
-            }
-            printf("\n  %-14s %s\n", "", gri_json_str(parameter, "help", ""));
-        }
-    }
-    return GRI_EXIT_DONE;
-}
-
-static enum gri_exit run_pipelines(struct gri_cli *cli) {
-    enum gri_exit status = load(cli);
-    if (status != GRI_EXIT_DONE) return status;
-    const struct gri_json *rows = cli->definitions->pipeline_rows;
-    if (cli->json) {
-        gri_cli_print_json(rows);
-        return GRI_EXIT_DONE;
-    }
-    for (size_t i = 0; i < gri_json_count(rows); i++) {
-        const struct gri_json *row = gri_json_at(rows, i), *definition = gri_json_get(row, "definition");
-        printf("%s\n  steps   ", gri_json_str(row, "id", ""));
-        put_value(gri_json_get(definition, "steps"));
-        printf("\n  output  ");
-        put_value(gri_json_get(definition, "output"));
-        putchar('\n');
-    }
-    return GRI_EXIT_DONE;
 }
 
 static enum gri_exit run_reasons(struct gri_cli *cli) {
@@ -114,10 +58,10 @@ static enum gri_exit run_config(struct gri_cli *cli) {
             printf("%-26s ", gri_json_str(row, "key", ""));
             if (gri_cli_flag(cli, "options")) {
                 printf("%-9s default ", gri_json_str(row, "type", ""));
-                put_value(gri_json_get(row, "default"));
+                gri_cli_put_value(gri_json_get(row, "default"));
                 printf("\n%-26s   %s\n", "", gri_json_str(row, "help", ""));
             } else {
-                put_value(gri_json_get(row, "value"));
+                gri_cli_put_value(gri_json_get(row, "value"));
                 printf("  (%s)\n", gri_json_str(row, "source", ""));
             }
         }
@@ -128,7 +72,7 @@ static enum gri_exit run_config(struct gri_cli *cli) {
 
 static enum gri_exit run_version(struct gri_cli *cli) {
     if (cli->json)
-        printf("{\"version\":\"%s\"}\n", GRI_VERSION);
+        printf("{\"version\":\"%s\",\"sandbox\":\"%s\"}\n", GRI_VERSION, gri_sandbox_version());
     else
         printf("grisaille %s\n", GRI_VERSION);
     return GRI_EXIT_DONE;
@@ -191,12 +135,6 @@ static const struct gri_cli_option token_options[] = {
     {.name = NULL},
 };
 
-const struct gri_command gri_command_transforms = {
-    .name = "transforms", .summary = "the table of transforms with their parameters", .operands = "", .run = run_transforms};
-const struct gri_command gri_command_pipelines = {.name = "pipelines",
-                                                  .summary = "the configured pipelines, their versions and what they do",
-                                                  .operands = "",
-                                                  .run = run_pipelines};
 const struct gri_command gri_command_reasons = {.name = "reasons",
                                                 .summary = "every reason a line, a fetch, an image or a request can fail for",
                                                 .operands = "",

@@ -3,6 +3,7 @@
  * Ctrl-C drains and stops all. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grisaille/clock.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -159,7 +160,7 @@ static enum gri_status start_services(struct up *up, const char *logs, struct gr
                      up->mongo_port);
     (void)gri_format(member, sizeof member, "127.0.0.1:%d", up->mongo_port);
     /* In short steps, so that a service that can't start is told at once, not after the whole wait. */
-    for (int64_t end = gri_children_now_ms() + START_TIMEOUT_MS; !stopping;) {
+    for (int64_t end = gri_clock_ms() + START_TIMEOUT_MS; !stopping;) {
         if (gri_mongo_initiate(uri, "grisaille", member, 1500, error) == GRI_OK) return GRI_OK;
         for (size_t i = 0; i < up->children.count; i++) {
             struct gri_child *child = &up->children.list[i];
@@ -167,7 +168,7 @@ static enum gri_status start_services(struct up *up, const char *logs, struct gr
             gri_child_tail(child);
             return gri_fail(error, GRI_R_unavailable, "%s could not be started; its log is above", child->name);
         }
-        if (gri_children_now_ms() > end) return error->status;
+        if (gri_clock_ms() > end) return error->status;
     }
     return gri_fail(error, GRI_R_unavailable, "stopped while starting");
 }

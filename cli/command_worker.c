@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* grisaille worker: the worker's state machine on libuv, curl, libvips, Redis and MongoDB. */
+#include <grisaille/sandbox.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "curl_fetcher.h"
@@ -13,15 +16,21 @@
 #include "work_settings.h"
 #include "worker.h"
 
+enum { PLANS_QUEUE = 64 };
+
+enum { LINGERING = 3 }; /* jobs, to each slot, that may wait for slow hosts without taking a slot */
+
 struct state {
     struct gri_daemon *daemon;
     struct gri_ruleset *rules;
     struct gri_codec *codec;
-    struct gri_executor *cpu;
+    struct gri_executor *cpu, *plans;
     struct gri_fetcher *fetcher;
     struct gri_isolator *isolator;
     struct gri_json *settings; /* work_settings.h */
     struct gri_worker *worker;
+    struct gri_counter *refused; /* calls that the sandbox refused */
+    int64_t refused_before;
 };
 
 static void host_limit(void *hooks, const char *host, int *concurrency, double *per_second, char name[GRI_NAME_MAX]) {
@@ -46,6 +55,24 @@ static void hung(void *hooks, const char *key) {
     gri_daemon_abort(state->daemon, "cpu_thread_hung", &error);
 }
 
+/* On each CPU thread, and so on every thread that libvips starts from there. gri_sandbox_try has worked. */
+static void enter_sandbox(void) {
+    struct gri_error error;
+    enum gri_status status = gri_sandbox_enter(GRI_SANDBOX_DECODE, &error);
+    GRI_ASSERT(status == GRI_OK);
+    gri_vips_thread_begin();
+}
+
+/* Once a second: a picture, or a plugin, that tried more than computing is told of. */
+static void tell_refused(struct state *state) {
+    char call[40];
+    int64_t refused = gri_sandbox_refused(call, sizeof call), more = refused - state->refused_before;
+    if (more == 0) return;
+    state->refused_before = refused;
+    gri_counter_add(state->refused, more);
+    gri_log(state->daemon->log, GRI_WARN, "sandbox_refused", GRI_NUM("calls", more), GRI_TEXT("last", call));
+}
+
 static enum gri_status make_codec(struct state *state, struct gri_error *error) {
     struct gri_daemon *daemon = state->daemon;
     const struct gri_config *config = daemon->cli->config;
@@ -54,15 +81,30 @@ static enum gri_status make_codec(struct state *state, struct gri_error *error) 
     state->codec = gri_work_codec(state->settings, daemon->cli->definitions->transforms);
     int64_t threads = gri_config_int(config, "worker.cpu_threads");
     if (threads == 0) threads = sysconf(_SC_NPROCESSORS_ONLN) > 0 ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
+    bool sandboxed;
+    status = gri_daemon_sandbox(daemon, "decoders", gri_sandbox_try, &sandboxed, error);
+    if (status != GRI_OK) return status;
+    state->refused = gri_metrics_counter(daemon->metrics, "grisaille_sandbox_refused_total",
+                                         "System calls that the decoders' sandbox refused", NULL);
     state->cpu = gri_threads_create(daemon->loop, "cpu", (size_t)threads, (size_t)gri_config_int(config, "worker.slots"),
-                                    gri_vips_thread_end);
+                                    sandboxed ? enter_sandbox : NULL, gri_vips_thread_end);
+    state->plans = gri_threads_create(daemon->loop, "plans", 1, PLANS_QUEUE, NULL, gri_vips_thread_end);
     return GRI_OK;
+}
+
+/* A connection for each job that lingers: more descriptors than the usual soft limit of 1024 has. */
+static void raise_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error) {
     struct state *state = daemon->state;
     const struct gri_config *config = daemon->cli->config;
     state->daemon = daemon;
+    raise_descriptors();
     enum gri_status status = gri_ruleset_compile(gri_bytes_slice(&daemon->cli->definitions->rules_body), &state->rules, error);
     state->settings = gri_work_settings(config);
     if (status == GRI_OK) status = make_codec(state, error);
@@ -80,10 +122,12 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
                                          .codec = state->codec,
                                          .crypto = daemon->cli->crypto,
                                          .cpu = state->cpu,
+                                         .plans = state->plans,
                                          .isolator = state->isolator,
                                          .log = daemon->log,
                                          .metrics = daemon->metrics,
                                          .slots = (size_t)gri_config_int(config, "worker.slots"),
+                                         .lingering = LINGERING * (size_t)gri_config_int(config, "worker.slots"),
                                          .batch = (size_t)gri_config_int(config, "worker.batch"),
                                          .batch_ms = gri_config_int(config, "worker.batch_ms"),
                                          .lease_ms = gri_config_int(config, "worker.lease_ms"),
@@ -118,6 +162,7 @@ static void destroy(struct gri_daemon *daemon) {
     gri_worker_destroy(state->worker);
     gri_uv_isolator_destroy(state->isolator);
     gri_curl_fetcher_destroy(state->fetcher);
+    gri_threads_destroy(state->plans);
     gri_threads_destroy(state->cpu);
     if (state->codec) {
         gri_picture_codec_destroy(state->codec);
@@ -129,6 +174,7 @@ static void destroy(struct gri_daemon *daemon) {
 
 static bool alive(struct gri_daemon *daemon) {
     struct state *state = daemon->state;
+    tell_refused(state);
     return gri_now_ms(daemon->loop) - gri_worker_last_tick_ms(state->worker) < 10000;
 }
 
@@ -137,14 +183,30 @@ static bool ready(struct gri_daemon *daemon) {
     return gri_worker_ready(state->worker);
 }
 
+/* A job's memory passes through three kinds of threads. With an arena for each of them, freed buffers lie where no other thread
+ * finds them: a third more memory and page faults. */
+static void bound_arenas(void) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    (void)mallopt(M_ARENA_MAX, processors > 2 ? (int)processors : 2);
+}
+
 static enum gri_exit run(struct gri_cli *cli) {
-    static const struct gri_role role = {
-        .name = "worker", .start = start, .drain = drain, .destroy = destroy, .alive = alive, .ready = ready};
+    static const struct gri_role role = {.name = "worker",
+                                         .start = start,
+                                         .drain = drain,
+                                         .destroy = destroy,
+                                         .alive = alive,
+                                         .ready = ready,
+                                         .starts_programs = true};
     struct state state = {.daemon = NULL};
     struct gri_error error;
     if (gri_cli_config(cli, &error) != GRI_OK) return gri_cli_fail(cli, &error);
+    bound_arenas();
     return gri_daemon_run(cli, &role, (size_t)gri_config_int(cli->config, "worker.store_threads"), &state);
 }
 
-const struct gri_command gri_command_worker = {
-    .name = "worker", .summary = "a daemon: fetches, transforms and stores; any number of them", .operands = "", .run = run};
+const struct gri_command gri_command_worker = {.name = "worker",
+                                               .summary = "a daemon: fetches, transforms and stores; any number of them",
+                                               .operands = "",
+                                               .daemon = true,
+                                               .run = run};

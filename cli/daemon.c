@@ -2,12 +2,15 @@
 /* The life of a daemon. */
 #include "daemon.h"
 
+#include <grisaille/clock.h>
+#include <grisaille/sandbox.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "presence.h"
+#include "daemon_journal.h"
 #include "probes.h"
 #include "redis_stream.h"
 #include "threads.h"
@@ -15,14 +18,8 @@
 
 enum { BOOT_PAUSE_MS = 1000, BOOT_PAUSE_MAX_MS = 10000, TICK_MS = 1000, TICK_LATE_MS = 15000, STORE_QUEUE = 4096 };
 
-static int64_t monotonic_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool gri_daemon_alive(struct gri_daemon *daemon) {
-    return atomic_load(&daemon->is_alive) && monotonic_ms() - atomic_load(&daemon->ticked_ms) < TICK_LATE_MS;
+    return atomic_load(&daemon->is_alive) && gri_clock_ms() - atomic_load(&daemon->ticked_ms) < TICK_LATE_MS;
 }
 
 bool gri_daemon_ready(struct gri_daemon *daemon) {
@@ -31,7 +28,7 @@ bool gri_daemon_ready(struct gri_daemon *daemon) {
 
 static void tick(void *arg) {
     struct gri_daemon *daemon = arg;
-    atomic_store(&daemon->ticked_ms, monotonic_ms());
+    atomic_store(&daemon->ticked_ms, gri_clock_ms());
     atomic_store(&daemon->is_alive, !daemon->booted || daemon->role->alive(daemon));
     atomic_store(&daemon->is_ready, daemon->booted && daemon->role->ready(daemon));
     daemon->ticker = gri_timer_start(daemon->loop, TICK_MS, tick, daemon);
@@ -81,6 +78,8 @@ static void boot_done(struct gri_task *task) {
         gri_daemon_abort(daemon, "cannot_start", &boot->error);
     } else {
         daemon->booted = true;
+        gri_daemon_journal_start(daemon->journal, gri_mongo_ledger(daemon->mongo));
+        daemon->presence = gri_presence_start(daemon);
         gri_log(daemon->log, GRI_INFO, "started", GRI_TEXT("version", GRI_VERSION));
     }
 }
@@ -90,10 +89,21 @@ void gri_daemon_abort(struct gri_daemon *daemon, const char *event, const struct
     finish(daemon, error->reason == GRI_R_config ? GRI_EXIT_USAGE : GRI_EXIT_FAILED);
 }
 
+static void journal_ended(void *arg) {
+    finish(arg, GRI_EXIT_DONE);
+}
+
+static void end_told(void *arg) {
+    struct gri_daemon *daemon = arg;
+    gri_daemon_journal_stop(daemon->journal, journal_ended, daemon);
+}
+
 void gri_daemon_drained(struct gri_daemon *daemon) {
     daemon->drained = true;
+    gri_timer_stop(daemon->loop, daemon->deadline);
+    daemon->deadline = NULL;
     gri_log(daemon->log, GRI_INFO, "drained", GRI_NUM("status", 0));
-    finish(daemon, GRI_EXIT_DONE);
+    gri_presence_end(daemon->presence, end_told, daemon);
 }
 
 static void drain_late(void *arg) {
@@ -104,11 +114,23 @@ static void drain_late(void *arg) {
     finish(daemon, GRI_EXIT_FAILED);
 }
 
+/* The line that tells of it is written whatever the level. */
+static void set_log_level(struct gri_daemon *daemon, const char *name) {
+    enum gri_level level = GRI_INFO;
+    (void)gri_level_from_name(name, &level);
+    gri_log_set_level(daemon->log, level);
+    gri_log(daemon->log, GRI_ERROR, "log_level", GRI_TEXT("log_level", name));
+}
+
 static void on_signal(void *arg, int signal) {
     struct gri_daemon *daemon = arg;
     if (signal == SIGHUP) {
         gri_log(daemon->log, GRI_WARN, "sighup",
                 GRI_TEXT("detail", "the configuration is read at start; restart to load another"));
+        return;
+    }
+    if (signal == SIGUSR1 || signal == SIGUSR2) {
+        set_log_level(daemon, signal == SIGUSR1 ? "debug" : gri_config_text(daemon->cli->config, "log.level"));
         return;
     }
     daemon->signals++;
@@ -143,7 +165,8 @@ static enum gri_status connect_services(struct gri_daemon *daemon, size_t store_
     const struct gri_config *config = daemon->cli->config;
     enum gri_status status = gri_uv_loop_create(&daemon->loop, error);
     if (status != GRI_OK) return status;
-    daemon->store_threads = gri_threads_create(daemon->loop, "store", store_threads, STORE_QUEUE, NULL);
+    daemon->journal = gri_daemon_journal_create(daemon->loop, daemon->log, daemon->instance);
+    daemon->store_threads = gri_threads_create(daemon->loop, "store", store_threads, STORE_QUEUE, NULL, NULL);
     struct gri_mongo_options mongo = {.uri = gri_config_text(config, "mongo.uri"),
                                       .database = gri_config_text(config, "mongo.database"),
                                       .timeout_ms = gri_config_int(config, "mongo.timeout_ms"),
@@ -163,15 +186,44 @@ static enum gri_status connect_services(struct gri_daemon *daemon, size_t store_
     return status;
 }
 
+static enum gri_status enter_serving(struct gri_error *error) {
+    return gri_sandbox_enter(GRI_SANDBOX_DAEMON_ALONE, error);
+}
+
+static enum gri_status enter_starting(struct gri_error *error) {
+    return gri_sandbox_enter(GRI_SANDBOX_DAEMON, error);
+}
+
+enum gri_status gri_daemon_sandbox(struct gri_daemon *daemon, const char *what, enum gri_status (*enter)(struct gri_error *error),
+                                   bool *done, struct gri_error *error) {
+    const char *wanted = gri_config_text(daemon->cli->config, "process.sandbox");
+    *done = strcmp(wanted, "off") != 0 && enter(error) == GRI_OK;
+    if (*done) {
+        gri_log(daemon->log, GRI_INFO, "sandboxed", GRI_TEXT("what", what), GRI_TEXT("by", gri_sandbox_version()));
+    } else if (strcmp(wanted, "on") == 0) {
+        return gri_error_wrap(error, "process.sandbox is on, for the %s", what);
+    } else if (strcmp(wanted, "auto") == 0) {
+        gri_log_error(daemon->log, GRI_WARN, "not_sandboxed", error);
+    }
+    return GRI_OK;
+}
+
 static enum gri_status set_up(struct gri_daemon *daemon, size_t store_threads, struct gri_error *error) {
     enum gri_level level = GRI_INFO;
     enum gri_status status = gri_cli_definitions(daemon->cli, error);
     if (status != GRI_OK) return status;
+    gri_sandbox_harden(gri_config_bool(daemon->cli->config, "process.core_dumps"));
     name_instance(daemon);
     (void)gri_level_from_name(gri_config_text(daemon->cli->config, "log.level"), &level);
     daemon->log = gri_log_create(STDERR_FILENO, level, daemon->role->name, daemon->instance);
+    bool ecs = strcmp(gri_config_text(daemon->cli->config, "log.format"), "ecs") == 0;
+    gri_log_set_format(daemon->log, ecs ? GRI_LOG_ECS : GRI_LOG_JSON);
     daemon->metrics = gri_metrics_create();
     register_build_info(daemon->metrics);
+    bool sandboxed;
+    status =
+        gri_daemon_sandbox(daemon, "daemon", daemon->role->starts_programs ? enter_starting : enter_serving, &sandboxed, error);
+    if (status != GRI_OK) return status;
     return connect_services(daemon, store_threads, error);
 }
 
@@ -184,6 +236,8 @@ static void tear_down(struct gri_daemon *daemon) {
     daemon->role->destroy(daemon);
     gri_redis_stream_destroy(daemon->stream);
     gri_threads_destroy(daemon->store_threads);
+    gri_presence_destroy(daemon->presence);
+    gri_daemon_journal_destroy(daemon->journal);
     gri_mongo_destroy(daemon->mongo);
     if (daemon->mongo) gri_mongo_cleanup();
     gri_uv_loop_destroy(daemon->loop);

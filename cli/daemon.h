@@ -16,6 +16,7 @@
 #include "mongo_client.h"
 
 struct gri_daemon;
+struct gri_presence_teller;
 
 struct gri_role {
     const char *name; /* "worker" */
@@ -27,6 +28,7 @@ struct gri_role {
     /* Now, on the loop's thread, once a second: does it make progress, do its services answer? */
     bool (*alive)(struct gri_daemon *daemon);
     bool (*ready)(struct gri_daemon *daemon);
+    bool starts_programs; /* the sandbox leaves it exec */
 };
 
 struct gri_daemon {
@@ -39,8 +41,10 @@ struct gri_daemon {
     struct gri_stream *stream;
     struct gri_executor *store_threads;
     struct gri_mongo *mongo;
+    struct gri_daemon_journal *journal;
     void *state; /* the role's */
     struct gri_http_server *probes;
+    struct gri_presence_teller *presence; /* from the end of booting on */
     /* the end */
     int signals;
     bool booted, drained;
@@ -57,6 +61,10 @@ enum gri_exit gri_daemon_run(struct gri_cli *cli, const struct gri_role *role, s
 void gri_daemon_drained(struct gri_daemon *daemon);
 /* The process can't work: ends the loop at once with exit status 1. */
 void gri_daemon_abort(struct gri_daemon *daemon, const char *event, const struct gri_error *error);
+/* process.sandbox: off answers false. Else does `enter`, and answers whether it worked in *done; where it did not, that is an
+ * error with `on` and a warning with `auto`. `what` names it in the log. */
+enum gri_status gri_daemon_sandbox(struct gri_daemon *daemon, const char *what, enum gri_status (*enter)(struct gri_error *error),
+                                   bool *done, struct gri_error *error) GRI_MUST_CHECK;
 /* Any thread: for /healthz (the loop ticked within 15 s and the role is alive) and /readyz. */
 bool gri_daemon_alive(struct gri_daemon *daemon);
 bool gri_daemon_ready(struct gri_daemon *daemon);

@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "cli_help.h"
+#include "uv_loop.h"
 
 /* The option that `word` ("--name", "--name=value", "-o") means, or -1; *value points behind '='. */
 static int find_option(const struct gri_command *command, const char *word, const char **value) {
@@ -124,7 +125,6 @@ static enum gri_exit run(struct gri_cli *cli, int argc, char **argv) {
 
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "C.UTF-8");
-    signal(SIGPIPE, SIG_IGN);
     const char *word = argc > 1 ? argv[1] : "help";
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) word = "help";
     if (strcmp(word, "--version") == 0) word = "version";
@@ -134,5 +134,7 @@ int main(int argc, char **argv) {
                 word[0] == '-' ? "the command comes first, its options behind it" : "grisaille help lists them");
         return GRI_EXIT_USAGE;
     }
+    if (cli.command->daemon) gri_uv_signals_hold();
+    signal(SIGPIPE, SIG_IGN);
     return (int)run(&cli, argc, argv);
 }

@@ -2,8 +2,8 @@
 /* The receipt and the progress bar. */
 #include "receipt.h"
 
+#include <grisaille/clock.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { POLL_MS = 500, RATE_WINDOW_MS = 10000, AWAY_MS = 60000 };
@@ -114,12 +114,6 @@ void gri_progress_end(void) {
     if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
 }
 
-static int64_t monotonic_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 enum gri_status gri_receipt_wait(struct gri_cli *cli, const char *id, struct gri_json **catalog, struct gri_error *error) {
     struct gri_progress progress = {.count = 0};
     char path[64];
@@ -127,18 +121,18 @@ enum gri_status gri_receipt_wait(struct gri_cli *cli, const char *id, struct gri
     for (int64_t answered = 0;;) {
         enum gri_status status = gri_cli_get(cli, path, NULL, catalog, error);
         /* A MongoDB that was there may change its primary: waited for a while. */
-        if (status == GRI_RETRY && answered && monotonic_ms() - answered < AWAY_MS) {
+        if (status == GRI_RETRY && answered && gri_clock_ms() - answered < AWAY_MS) {
             usleep(POLL_MS * 1000);
             continue;
         }
         if (status != GRI_OK) return status;
-        answered = monotonic_ms();
+        answered = gri_clock_ms();
         const char *state = gri_json_str(*catalog, "state", "");
         if (strcmp(state, "finished") == 0 || (strcmp(state, "cancelled") == 0 && count_of(*catalog, "pending") == 0)) {
             gri_progress_end();
             return GRI_OK;
         }
-        gri_progress_draw(&progress, *catalog, monotonic_ms());
+        gri_progress_draw(&progress, *catalog, gri_clock_ms());
         gri_json_free(*catalog);
         *catalog = NULL;
         usleep(POLL_MS * 1000);

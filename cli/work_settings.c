@@ -38,6 +38,7 @@ struct gri_json *gri_work_settings(const struct gri_config *config) {
     gri_json_set(settings, "fetch", fetch);
     gri_json_set(settings, "image", image);
     gri_json_set_str(settings, "plugins_dir", gri_config_text(config, "plugins.dir"));
+    gri_json_set_str(settings, "sandbox", gri_config_text(config, "process.sandbox"));
     return settings;
 }
 

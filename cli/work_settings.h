@@ -13,7 +13,7 @@
 #include "config.h"
 #include "picture_codec.h"
 
-/* {"fetch":{…},"image":{…},"plugins_dir":"…"}; owned. */
+/* {"fetch":{…},"image":{…},"plugins_dir":"…","sandbox":"auto|on|off"}; owned. */
 struct gri_json *gri_work_settings(const struct gri_config *config);
 /* `loop`, `log` and `metrics` (may be NULL) are borrowed for the fetcher's life. */
 enum gri_status gri_work_fetcher(const struct gri_json *settings, struct gri_loop *loop, struct gri_log *log,

@@ -304,7 +304,8 @@ static void take_turn(struct gri_feeder *feeder) {
             announce(feeder);
             return;
         }
-        if (catalog->next_count == 0 && catalog->open == 0) {
+        bool drop = is_stopped(catalog) && catalog->open > 0; /* nobody wants its pending work any more */
+        if (drop || (catalog->next_count == 0 && catalog->open == 0)) {
             settle(feeder);
             return;
         }

@@ -22,6 +22,8 @@ static void find_counters(struct gri_gauges *gauges, struct gri_metrics *m) {
         gri_metrics_counter(m, "grisaille_swept_total", "Queued jobs that the sweeper put into the window again.", "");
     gauges->reclaims = gri_metrics_counter(m, "grisaille_reclaims_total", "Entries taken over from another consumer.", "");
     gauges->fenced = gri_metrics_counter(m, "grisaille_fenced_total", "Entries that were another consumer's by now.", "");
+    gauges->retired = gri_metrics_counter(m, "grisaille_consumers_retired_total",
+                                          "Consumers of processes that died, taken out of their group.", "");
     gauges->missing =
         gri_metrics_counter(m, "grisaille_stream_entries_missing_total", "Pending entries whose body was gone.", "");
 }

@@ -30,8 +30,12 @@ void gri_hand_clear(struct gri_hand *hand) {
 
 /* --- the list and the queues ------------------------------------------------------------------------------------------- */
 
+/* What a read or a reclaim under way may bring has its place already: an entry that is read and not taken would be nobody's for
+ * a lease. */
 size_t gri_hand_room(const struct gri_hand *hand) {
-    return hand->count < hand->cap ? hand->cap - hand->count : 0;
+    const struct gri_scheduler *s = hand->scheduler;
+    size_t taken = hand->count + (hand->reclaim_out ? hand->reclaim.max : 0) + (s->reading ? s->read.max : 0);
+    return taken < hand->cap ? hand->cap - taken : 0;
 }
 
 /* FNV-1a: spares the look-up most of its string comparisons. */
@@ -76,8 +80,11 @@ static void append(struct gri_hand *hand, struct gri_url_entry *entry) {
 }
 
 void gri_hand_take(struct gri_hand *hand, struct gri_url_entry *entries, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (hand->count < hand->cap && !is_in_hand(hand, entries[i].id)) append(hand, &entries[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (is_in_hand(hand, entries[i].id)) continue;
+        GRI_ASSERT(hand->count < hand->cap);
+        append(hand, &entries[i]);
+    }
     gri_url_entries_free(entries, count);
 }
 
@@ -155,6 +162,8 @@ static void beat(void *arg) {
     struct gri_hand *hand = arg;
     struct gri_scheduler *s = hand->scheduler;
     size_t count = 0;
+    GRI_ASSERT(!hand->heartbeat_out);
+    gri_pacer_stop(&hand->heartbeat_timer); /* it still stands when a reconnect sends this one */
     for (struct gri_held *held = hand->first; held; held = held->next) {
         if (held->fenced) continue;
         memcpy(hand->ids[count], held->entry.id, GRI_ENTRY_ID_MAX);

@@ -19,7 +19,8 @@ void gri_scheduler_options_init(struct gri_scheduler_options *options) {
                                               .stale_ms = 60000,
                                               .lost_ms = 600000,
                                               .reap_ms = 600000,
-                                              .abandon_ms = 86400000};
+                                              .abandon_ms = 86400000,
+                                              .upkeep_ms = 10000};
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------------------------
@@ -122,6 +123,8 @@ static void stop_timers(struct gri_scheduler *s) {
     gri_pacer_stop(&s->read_retry);
     gri_gauges_stop(&s->gauges);
     gri_reaper_stop(&s->reaper);
+    gri_retirer_stop(&s->retirer);
+    gri_upkeep_stop(&s->upkeep);
     gri_journal_stop(&s->journal);
 }
 
@@ -164,6 +167,8 @@ void gri_scheduler_drain(struct gri_scheduler *s, void (*drained)(void *arg), vo
     gri_pacer_stop(&s->read_retry);
     gri_gauges_stop(&s->gauges);
     gri_reaper_stop(&s->reaper);
+    gri_retirer_stop(&s->retirer);
+    gri_upkeep_stop(&s->upkeep);
     gri_feeder_drain(&s->feeder);
     gri_dispatcher_drain(&s->dispatcher);
     gri_sweeper_drain(&s->sweeper);
@@ -189,7 +194,7 @@ static void check_options(const struct gri_scheduler_options *o) {
     GRI_ASSERT(o->chunk_slots > 0 && o->chunk_slots <= SLOTS_MAX);
     GRI_ASSERT(o->feeder_outstanding > 0 && o->feeder_outstanding <= OUTSTANDING_MAX);
     GRI_ASSERT(o->heartbeat_ms > 0 && o->lease_ms > o->heartbeat_ms && o->sweep_ms > 0 && o->stale_ms > 0 && o->lost_ms > 0);
-    GRI_ASSERT(o->reap_ms > 0 && o->abandon_ms > 0);
+    GRI_ASSERT(o->reap_ms > 0 && o->abandon_ms > 0 && o->upkeep_ms > 0);
 }
 
 enum gri_status gri_scheduler_create(const struct gri_scheduler_options *options, struct gri_scheduler **out,
@@ -211,6 +216,8 @@ enum gri_status gri_scheduler_create(const struct gri_scheduler_options *options
     gri_pacer_init(&s->read_retry, s, s);
     gri_gauges_init(&s->gauges, s);
     gri_reaper_init(&s->reaper, s);
+    gri_retirer_init(&s->retirer, s);
+    gri_upkeep_init(&s->upkeep, s);
     gri_journal_init(&s->journal, s);
     gri_hand_init(&s->hand, s);
     gri_admission_init(&s->admission, s);
@@ -231,6 +238,8 @@ void gri_scheduler_start(struct gri_scheduler *s) {
     gri_hand_start(&s->hand);
     gri_gauges_start(&s->gauges);
     gri_reaper_start(&s->reaper);
+    gri_retirer_start(&s->retirer);
+    gri_upkeep_start(&s->upkeep);
     gri_feeder_start(&s->feeder);
     gri_dispatcher_start(&s->dispatcher);
     gri_sweeper_start(&s->sweeper);

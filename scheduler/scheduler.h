@@ -60,10 +60,12 @@ struct gri_scheduler_options {
     int64_t lost_ms;           /* queued that long and inflight: its entry is looked for */
     int64_t reap_ms;           /* pause between looks for chunks without a catalog */
     int64_t abandon_ms;        /* a push that began that long ago and has no catalog is given up */
+    int64_t upkeep_ms;         /* pause between pieces of upkeep: roll-ups, retention, deletions */
+    int64_t images_keep_days, catalogs_keep_days; /* 0: for ever */
 };
 
 /* Numbers: window 100,000, batch 500, 4 slots, 32 outstanding, lease 30 s, heartbeat 5 s, sweep 10 s, stale 60 s, lost 10 min,
- * reap 10 min, abandon 1 day. */
+ * reap 10 min, abandon 1 day, upkeep 10 s, nothing expires. */
 void gri_scheduler_options_init(struct gri_scheduler_options *options);
 
 /* Fails (class of the rules' error) when the rules don't compile. Sets stream->changed. *out: owned. */

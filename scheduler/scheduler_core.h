@@ -339,6 +339,33 @@ void gri_reaper_init(struct gri_reaper *reaper, struct gri_scheduler *scheduler)
 void gri_reaper_start(struct gri_reaper *reaper);
 void gri_reaper_stop(struct gri_reaper *reaper);
 
+/* --- upkeep.c ------------------------------------------------------------------------------------------------------- */
+
+struct gri_upkeep {
+    struct gri_scheduler *scheduler;
+    struct gri_pacer timer;
+    struct gri_ledger_upkeep request;
+};
+
+void gri_upkeep_init(struct gri_upkeep *upkeep, struct gri_scheduler *scheduler);
+void gri_upkeep_start(struct gri_upkeep *upkeep);
+void gri_upkeep_stop(struct gri_upkeep *upkeep);
+
+/* --- retirer.c ------------------------------------------------------------------------------------------------------ */
+
+enum { GRI_RETIRE_LEASES = 10 }; /* how long a consumer is silent before it is taken for dead, and how often that is looked for */
+
+struct gri_retirer {
+    struct gri_scheduler *scheduler;
+    struct gri_pacer timer;
+    enum gri_stream_name stream; /* the turn is its */
+    struct gri_stream_retire request;
+};
+
+void gri_retirer_init(struct gri_retirer *retirer, struct gri_scheduler *scheduler);
+void gri_retirer_start(struct gri_retirer *retirer);
+void gri_retirer_stop(struct gri_retirer *retirer);
+
 /* --- gauges.c ------------------------------------------------------------------------------------------------------------------
  */
 
@@ -348,7 +375,8 @@ struct gri_gauges {
     struct gri_stream_stats stats;
     struct gri_ledger_gauges ledger;
     bool stats_out, ledger_out, hurried;
-    struct gri_counter *ingested_catalog, *ingested_stream, *duplicate, *invalid, *swept, *reclaims, *fenced, *missing;
+    struct gri_counter *ingested_catalog, *ingested_stream, *duplicate, *invalid, *swept, *reclaims, *fenced, *missing,
+        *retired;
     struct gri_gauge *urls_lag, *urls_pending, *jobs_lag, *jobs_pending, *oldest, *waiting, *window;
 };
 
@@ -405,6 +433,8 @@ struct gri_scheduler {
     struct gri_sweeper sweeper;
     struct gri_gauges gauges;
     struct gri_reaper reaper;
+    struct gri_retirer retirer;
+    struct gri_upkeep upkeep;
     struct gri_journal journal;
 
     struct gri_stream_read read;

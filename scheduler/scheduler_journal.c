@@ -8,7 +8,7 @@ enum { FLUSH_MS = 1000 };
 static void flush(void *journal);
 
 void gri_journal_init(struct gri_journal *journal, struct gri_scheduler *scheduler) {
-    *journal = (struct gri_journal){.scheduler = scheduler};
+    journal->scheduler = scheduler; /* the rest is large, and zero already */
     gri_pacer_init(&journal->timer, scheduler, journal);
 }
 

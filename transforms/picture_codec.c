@@ -3,11 +3,10 @@
 #include "picture_codec.h"
 
 #include "jpeg_survey.h"
-#include "picture_decode.h"
-#include "pipeline_plan.h"
-#include "vips_pixels.h"
-#include "vips_runtime.h"
+#include "picture_hash.h"
+#include "picture_render.h"
 
+#include <grisaille/clock.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +24,7 @@ struct run {
     const struct gri_plan *plan;
     struct gri_slice source;
     enum gri_picture_type type;
-    int64_t deadline_ms;
+    struct gri_step_run steps;
     struct gri_picture *picture;
     struct gri_error *error;
 };
@@ -46,7 +45,12 @@ static enum gri_status codec_compile(struct gri_codec *port, struct gri_slice de
     /* A stored definition that this worker can't run ends its jobs, not the worker. */
     enum gri_status status =
         gri_plan_create(codec_of(port)->options.transforms, gri_json_str(body, "name", "?"), body, plan, error);
-    if (status != GRI_OK) status = error->status = GRI_PERMANENT;
+    if (status == GRI_OK) status = gri_plan_prepare(*plan, error);
+    if (status != GRI_OK) {
+        gri_plan_destroy(*plan);
+        *plan = NULL;
+        status = error->status = GRI_PERMANENT;
+    }
     gri_json_free(body);
     return status;
 }
@@ -56,60 +60,8 @@ static void codec_plan_free(struct gri_codec *port, struct gri_plan *plan) {
     gri_plan_destroy(plan);
 }
 
-/* What a transform gave must be what the next one and the encoder take. */
-static enum gri_status check_result(const struct gri_plan_step *step, VipsImage *image, struct gri_error *error) {
-    int bands = image ? vips_image_get_bands(image) : 0;
-    if (image && vips_image_get_format(image) == VIPS_FORMAT_UCHAR && (bands == 1 || bands == 3)) return GRI_OK;
-    return gri_fail(error, GRI_R_transform, "%s gave no 8-bit image of 1 or 3 bands", step->transform->name);
-}
-
-static enum gri_status apply_step(const struct gri_plan_step *step, VipsImage **image, struct gri_error *error) {
-    VipsImage *next = NULL;
-    struct gri_transform_error said = {{0}};
-    enum gri_status status = GRI_OK;
-    if (!step->transform->apply(step->params, *image, &next, &said)) {
-        char text[120];
-        gri_vips_message(text, sizeof text);
-        said.text[sizeof said.text - 1] = 0;
-        status = gri_fail(error, GRI_R_transform, "%s: %s (%s)", step->transform->name, said.text, text);
-    } else {
-        status = check_result(step, next, error);
-    }
-    if (status != GRI_OK) {
-        g_clear_object(&next);
-        return status;
-    }
-    g_object_unref(*image);
-    *image = next;
-    return GRI_OK;
-}
-
-/* Decode → steps → encode → read back. `source` is the file, or the gray JPEG that was taken out of it. */
 static enum gri_status render(struct run *run, struct gri_slice source, int orientation) {
-    struct gri_decode_limits limits = {run->codec->options.max_pixels, run->deadline_ms};
-    struct gri_decoded decoded = {0};
-    VipsImage *pixels = NULL;
-    enum gri_status status = gri_picture_decode(source, run->type, orientation, &limits, &decoded, run->error);
-    for (size_t i = 0; status == GRI_OK && i < run->plan->step_count; i++)
-        status = apply_step(&run->plan->steps[i], &decoded.image, run->error);
-    if (status == GRI_OK &&
-        (int64_t)vips_image_get_width(decoded.image) * vips_image_get_height(decoded.image) > limits.max_pixels)
-        status = gri_fail(run->error, GRI_R_too_many_pixels, "the pipeline makes it %d × %d, over image.max_pixels",
-                          vips_image_get_width(decoded.image), vips_image_get_height(decoded.image));
-    if (status == GRI_OK)
-        status = gri_vips_compute(decoded.image, run->deadline_ms, GRI_R_transform, "the steps", &pixels, run->error);
-    if (status == GRI_OK)
-        status = gri_output_encode(run->plan->format, run->plan->output, pixels, run->deadline_ms, OUTPUT_MAX,
-                                   &run->picture->output, run->error);
-    if (status == GRI_OK) {
-        run->picture->width = vips_image_get_width(pixels);
-        run->picture->height = vips_image_get_height(pixels);
-        run->picture->source_width = decoded.width;
-        run->picture->source_height = decoded.height;
-    }
-    g_clear_object(&pixels);
-    g_clear_object(&decoded.image);
-    return status;
+    return gri_picture_render(&run->steps, source, run->type, orientation, OUTPUT_MAX, run->picture, run->error);
 }
 
 static void note_trailing(struct gri_picture *picture, struct gri_slice source, int64_t trailing) {
@@ -118,6 +70,17 @@ static void note_trailing(struct gri_picture *picture, struct gri_slice source, 
     bool second = trailing >= 3 && rest[0] == 0xFF && rest[1] == 0xD8 && rest[2] == 0xFF;
     (void)gri_format(picture->note, sizeof picture->note, "%lld bytes after the end of the image%s", (long long)trailing,
                      second ? " (another picture)" : "");
+}
+
+/* Steps that ask for the size alone, of a picture whose pixels are not decoded. */
+static enum gri_status run_size_only(struct run *run, const struct gri_jpeg_info *info) {
+    bool across = info->orientation >= 5;
+    int width = across ? info->height : info->width, height = across ? info->width : info->height;
+    VipsImage *none = NULL;
+    enum gri_status status = GRI_OK;
+    for (size_t i = 0; status == GRI_OK && i < run->plan->step_count; i++)
+        if (run->plan->steps[i].transform->run) status = gri_step_run_picture(&run->steps, i, width, height, &none, run->error);
+    return status;
 }
 
 /* Takes the luma out; turns it upright by decoding that when EXIF asks for it. *handled false: not that kind of JPEG. */
@@ -137,7 +100,8 @@ static enum gri_status take_luma(struct run *run, bool *handled) {
     picture->height = picture->source_height = info.height;
     note_trailing(picture, run->source, info.trailing_bytes);
     picture->lossless = info.orientation == 1;
-    if (picture->lossless) return GRI_OK;
+    if (picture->lossless && info.small_known) gri_picture_hash_small(info.small, picture->phash);
+    if (picture->lossless) return run_size_only(run, &info);
     struct gri_bytes gray = picture->output;
     gri_bytes_init(&picture->output, 0);
     status = render(run, gri_bytes_slice(&gray), info.orientation);
@@ -145,29 +109,15 @@ static enum gri_status take_luma(struct run *run, bool *handled) {
     return status;
 }
 
-static enum gri_status run_jpeg(struct run *run) {
-    bool luma = run->plan->jpeg_luma && run->codec->options.jpeg, handled = false;
-    struct gri_jpeg_survey survey;
+static enum gri_status run_by_type(struct run *run) {
+    bool luma = run->type == GRI_PICTURE_JPEG && run->plan->jpeg_luma && run->codec->options.jpeg && !run->codec->options.naive;
+    bool handled = false;
+    int64_t trailing;
     if (luma && take_luma(run, &handled) != GRI_OK) return run->error->status;
     if (handled) return GRI_OK;
-    if (gri_jpeg_survey(run->source, false, &survey, run->error) != GRI_OK) return run->error->status;
-    note_trailing(run->picture, run->source, survey.trailing_bytes);
+    if (gri_picture_survey(run->source, run->type, &trailing, run->error) != GRI_OK) return run->error->status;
+    note_trailing(run->picture, run->source, trailing);
     return render(run, run->source, 0);
-}
-
-static enum gri_status run_png(struct run *run) {
-    struct gri_png_survey survey;
-    if (gri_picture_png_survey(run->source, &survey, run->error) != GRI_OK) return run->error->status;
-    if (survey.frames > 1)
-        return gri_fail(run->error, GRI_R_too_many_frames, "an animated PNG of %u frames; only still pictures are taken",
-                        survey.frames);
-    note_trailing(run->picture, run->source, survey.trailing_bytes);
-    return render(run, run->source, 0);
-}
-
-static enum gri_status run_by_type(struct run *run) {
-    if (run->type == GRI_PICTURE_JPEG) return run_jpeg(run);
-    return run->type == GRI_PICTURE_PNG ? run_png(run) : render(run, run->source, 0);
 }
 
 static enum gri_status codec_run(struct gri_codec *port, const struct gri_plan *plan, struct gri_slice source,
@@ -176,9 +126,16 @@ static enum gri_status codec_run(struct gri_codec *port, const struct gri_plan *
     memset(out, 0, sizeof *out);
     gri_bytes_init(&out->output, 0);
     struct run run = {.codec = codec, .plan = plan, .source = source, .picture = out, .error = error};
-    run.deadline_ms = gri_vips_now_ms() + codec->options.timeout_ms;
+    run.steps = (struct gri_step_run){
+        .plan = plan,
+        .limits = {.max_pixels = codec->options.max_pixels, .deadline_ms = gri_clock_ms() + codec->options.timeout_ms},
+        .naive = codec->options.naive};
+    gri_bytes_init(&run.steps.put, 0);
     enum gri_status status = gri_picture_sniff(source, &run.type, error);
     if (status == GRI_OK) status = run_by_type(&run);
+    if (status == GRI_OK) status = gri_step_run_facts(&run.steps, out->facts, sizeof out->facts, error);
+    if (status == GRI_OK && !out->phash[0]) gri_picture_hash(gri_bytes_slice(&out->output), out->phash);
+    gri_step_run_clear(&run.steps);
     if (status != GRI_OK) {
         gri_bytes_clear(&out->output);
         return status;

@@ -14,6 +14,7 @@ struct gri_picture_codec_options {
     const struct gri_jpeg_port *jpeg;        /* borrowed; NULL: nothing is done in the compressed domain */
     int64_t max_pixels;                      /* image.max_pixels: width × height × frames */
     int64_t timeout_ms;                      /* image.timeout_ms: of one run */
+    bool naive; /* nothing in the compressed domain, nothing shrunk on load, each step computed by itself: for comparison */
 };
 
 /* Owned by the caller; destroy it after every plan. */

@@ -7,14 +7,14 @@
 
 /* Nothing but these four loaders, called by name: libvips never guesses. PNG's stops at errors, not at warnings: those are
  * of colour profiles and text chunks, while damage of pixels (a wrong CRC, an early end) is an error. */
-static VipsImage *open_picture(struct gri_slice source, enum gri_picture_type type) {
+static VipsImage *open_picture(struct gri_slice source, enum gri_picture_type type, int shrink) {
     VipsImage *image = NULL;
     void *data = (void *)(uintptr_t)source.data; /* libvips reads it only, its parameter lacks const */
     int failed = 1;
     switch (type) {
     case GRI_PICTURE_JPEG:
         failed = vips_jpegload_buffer(data, source.len, &image, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_WARNING,
-                                      NULL);
+                                      "shrink", shrink, NULL);
         break;
     case GRI_PICTURE_PNG:
         failed =
@@ -103,15 +103,51 @@ static enum gri_status make_plain(VipsImage **image, int orientation, struct gri
     return GRI_OK;
 }
 
+static void upright_size(VipsImage *image, int orientation, int *width, int *height) {
+    bool across = (orientation > 0 ? orientation : vips_image_get_orientation(image)) >= 5;
+    *width = across ? vips_image_get_height(image) : vips_image_get_width(image);
+    *height = across ? vips_image_get_width(image) : vips_image_get_height(image);
+}
+
+int gri_picture_shrink(double wanted) {
+    return wanted >= 8 ? 8 : wanted >= 4 ? 4 : wanted >= 2 ? 2 : 1;
+}
+
+/* Only libjpeg shrinks while it decodes, by powers of two. */
+static int choose_shrink(enum gri_picture_type type, const struct gri_decode_limits *limits, int width, int height) {
+    if (!limits->shrink || type != GRI_PICTURE_JPEG) return 1;
+    return gri_picture_shrink(limits->shrink(limits->shrink_arg, width, height));
+}
+
+enum gri_status gri_picture_measure(struct gri_slice source, enum gri_picture_type type, int orientation,
+                                    const struct gri_decode_limits *limits, int *width, int *height, int *true_width,
+                                    int *true_height, struct gri_error *error) {
+    VipsImage *lazy = open_picture(source, type, 1);
+    if (!lazy) return fail_corrupt("the header", error);
+    enum gri_status status = check_limits(lazy, limits, error);
+    *width = vips_image_get_width(lazy);
+    *height = vips_image_get_height(lazy);
+    upright_size(lazy, orientation, true_width, true_height);
+    g_object_unref(lazy);
+    return status;
+}
+
 enum gri_status gri_picture_decode(struct gri_slice source, enum gri_picture_type type, int orientation,
                                    const struct gri_decode_limits *limits, struct gri_decoded *decoded, struct gri_error *error) {
     VipsImage *lazy = NULL, *image = NULL;
-    lazy = open_picture(source, type);
+    lazy = open_picture(source, type, 1);
     if (!lazy) return fail_corrupt("the header", error);
     enum gri_status status = check_limits(lazy, limits, error);
     if (status != GRI_OK) goto out;
     decoded->width = vips_image_get_width(lazy);
     decoded->height = vips_image_get_height(lazy);
+    upright_size(lazy, orientation, &decoded->true_width, &decoded->true_height);
+    int shrink = choose_shrink(type, limits, decoded->true_width, decoded->true_height);
+    if (shrink > 1) {
+        g_object_unref(lazy);
+        lazy = open_picture(source, type, shrink);
+        if (!lazy) return fail_corrupt("the header", error);
+    }
     status = gri_vips_compute(lazy, limits->deadline_ms, GRI_R_corrupt_image, "decoding", &image, error);
     if (status == GRI_OK) status = make_plain(&image, orientation, error);
     if (status == GRI_OK)

@@ -45,7 +45,7 @@ static enum gri_status add_step(struct gri_plan *plan, const struct gri_transfor
     char owner[GRI_NAME_MAX + GRI_TRANSFORM_NAME_MAX + 40];
     (void)gri_format(owner, sizeof owner, "pipeline %s, step %zu (%s)", name, number, transform->name);
     struct gri_plan_step *step = &plan->steps[plan->step_count++];
-    *step = (struct gri_plan_step){transform, gri_calloc(1, transform->params_size + 1)};
+    *step = (struct gri_plan_step){.transform = transform, .params = gri_calloc(1, transform->params_size + 1)};
     if (gri_params_parse(gri_params_of(transform), owner, member.value, step->params, error) != GRI_OK) return error->status;
     struct gri_transform_error said = {{0}};
     if (transform->check && !transform->check(step->params, &said)) {
@@ -63,7 +63,8 @@ static enum gri_status set_output(struct gri_plan *plan, const char *name, const
     const char *format = wanted ? gri_json_text(wanted, "") : "jpeg";
     plan->format = gri_output_find(format);
     if (!plan->format)
-        return gri_fail(error, GRI_R_config, "pipeline %s, output: there is no format %.20s; there are: jpeg, png", name, format);
+        return gri_fail(error, GRI_R_config, "pipeline %s, output: there is no format %.20s; there are: jpeg, png, webp", name,
+                        format);
     plan->output = gri_calloc(1, plan->format->table.size + 1);
     char owner[GRI_NAME_MAX + 60];
     (void)gri_format(owner, sizeof owner, "pipeline %s, output (%s)", name, plan->format->name);
@@ -74,14 +75,32 @@ static enum gri_status set_output(struct gri_plan *plan, const char *name, const
     return status;
 }
 
-/* One grayscale by luma and nothing else, written as JPEG: the luma component itself is the answer. */
+static enum gri_compressed_form form_of(const struct gri_plan_step *step) {
+    return step->transform->compressed_form ? step->transform->compressed_form(step->params) : GRI_COMPRESSED_NONE;
+}
+
+/* One grayscale by luma, beside steps that look at the size alone, written as JPEG: the luma component itself is the answer. */
 static void choose_form(struct gri_plan *plan) {
-    if (plan->step_count != 1 || !plan->format->allows_compressed) return;
-    const struct gri_plan_step *step = &plan->steps[0];
-    if (!plan->format->allows_compressed(plan->output, &plan->progressive) || !step->transform->compressed_form) return;
-    enum gri_compressed_form form = step->transform->compressed_form(step->params);
-    plan->jpeg_luma = form == GRI_COMPRESSED_JPEG_LUMA || form == GRI_COMPRESSED_JPEG_LUMA_UNREAD;
-    plan->luma_unread = form == GRI_COMPRESSED_JPEG_LUMA_UNREAD;
+    size_t luma = 0;
+    if (!plan->format->allows_compressed || !plan->format->allows_compressed(plan->output, &plan->progressive)) return;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        enum gri_compressed_form form = form_of(&plan->steps[i]);
+        if (form == GRI_COMPRESSED_SIZE_ONLY && plan->steps[i].transform->run) continue;
+        if (form != GRI_COMPRESSED_JPEG_LUMA && form != GRI_COMPRESSED_JPEG_LUMA_UNREAD) return;
+        plan->luma_unread = form == GRI_COMPRESSED_JPEG_LUMA_UNREAD;
+        luma++;
+    }
+    plan->jpeg_luma = luma == 1;
+}
+
+/* Which step may ask for a smaller picture: the first that is not linear, pixel by pixel, or indifferent to pixels. */
+static void choose_shrink(struct gri_plan *plan) {
+    size_t i = 0;
+    while (i < plan->step_count &&
+           ((plan->steps[i].transform->linear && plan->steps[i].transform->linear(plan->steps[i].params)) ||
+            form_of(&plan->steps[i]) == GRI_COMPRESSED_SIZE_ONLY))
+        i++;
+    plan->shrink_step = i < plan->step_count && plan->steps[i].transform->shrink ? i : plan->step_count;
 }
 
 static void find_unknown_key(const char *key, const struct gri_json *value, void *arg) {
@@ -104,6 +123,7 @@ static enum gri_status fill_plan(struct gri_plan *plan, const struct gri_transfo
         if (add_step(plan, transforms, name, gri_json_at(steps, i), error) != GRI_OK) return error->status;
     if (set_output(plan, name, gri_json_get(body, "output"), error) != GRI_OK) return error->status;
     choose_form(plan);
+    choose_shrink(plan);
     return GRI_OK;
 }
 
@@ -119,10 +139,31 @@ enum gri_status gri_plan_create(const struct gri_transforms *transforms, const c
     return status;
 }
 
+enum gri_status gri_plan_prepare(struct gri_plan *plan, struct gri_error *error) {
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct gri_plan_step *step = &plan->steps[i];
+        struct gri_transform_error said = {{0}};
+        if (!step->transform->prepare || step->prepared) continue;
+        step->prepared = step->transform->prepare(step->params, &step->state, &said);
+        seal(&said);
+        if (!step->prepared) return gri_fail(error, GRI_R_config, "step %zu (%s): %s", i + 1, step->transform->name, said.text);
+    }
+    return GRI_OK;
+}
+
+bool gri_plan_works_outside(const struct gri_plan *plan) {
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].transform->works_outside) return true;
+    return false;
+}
+
 void gri_plan_destroy(struct gri_plan *plan) {
     if (!plan) return;
-    for (size_t i = 0; i < plan->step_count; i++)
-        free(plan->steps[i].params);
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct gri_plan_step *step = &plan->steps[i];
+        if (step->prepared && step->transform->release) step->transform->release(step->state);
+        free(step->params);
+    }
     free(plan->output);
     free(plan);
 }

@@ -12,17 +12,20 @@ enum { GRI_STEPS_MAX = 16 };
 
 struct gri_plan_step {
     const struct gri_transform *transform;
-    void *params; /* owned; never NULL */
+    void *params;  /* owned; never NULL */
+    void *state;   /* what prepare made; its release frees it */
+    bool prepared; /* prepare has succeeded */
 };
 
 struct gri_plan {
     struct gri_plan_step steps[GRI_STEPS_MAX];
     size_t step_count;
     const struct gri_output_format *format;
-    void *output;     /* owned; never NULL: the format's parameters */
-    bool jpeg_luma;   /* a JPEG source may be done in the compressed domain */
-    bool luma_unread; /* … and its entropy-coded data need not be validated */
-    bool progressive; /* … and how that is written */
+    void *output;       /* owned; never NULL: the format's parameters */
+    size_t shrink_step; /* the step that may ask for fewer pixels; step_count: none */
+    bool jpeg_luma;     /* a JPEG source may be done in the compressed domain */
+    bool luma_unread;   /* … and its entropy-coded data need not be validated */
+    bool progressive;   /* … and how that is written */
 };
 
 /* Whether `name` is a pipeline's: [a-z0-9_-]+, shorter than GRI_NAME_MAX. */
@@ -32,6 +35,11 @@ bool gri_pipeline_good_name(const char *name);
  * the detail names pipeline, step and parameter. */
 enum gri_status gri_plan_create(const struct gri_transforms *transforms, const char *name, const struct gri_json *body,
                                 struct gri_plan **plan, struct gri_error *error) GRI_MUST_CHECK;
+/* Lets each step open, load and start what it needs: once, before the plan runs. Reason config or transform. May take long;
+ * not on a thread that must not open files or start programs. */
+enum gri_status gri_plan_prepare(struct gri_plan *plan, struct gri_error *error) GRI_MUST_CHECK;
+/* Whether a step has threads or programs of its own at work, which a filter of the whole process would hit too. */
+bool gri_plan_works_outside(const struct gri_plan *plan);
 void gri_plan_destroy(struct gri_plan *plan);
 
 /* {"output":…,"steps":…} with every default filled in: equal plans give equal bodies. Owned by the caller. */

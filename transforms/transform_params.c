@@ -28,16 +28,26 @@ static const char *type_name(enum gri_param_type type) {
         return "bool";
     case GRI_PARAM_ENUM:
         return "enum";
+    case GRI_PARAM_TEXT:
+        return "text";
     }
     return NULL;
 }
 
-static size_t type_size(enum gri_param_type type) {
-    return type == GRI_PARAM_DOUBLE ? sizeof(double) : type == GRI_PARAM_BOOL ? sizeof(bool) : sizeof(int);
+static size_t row_size(const struct gri_transform_param *row) {
+    if (row->type == GRI_PARAM_TEXT)
+        return row->maximum >= 1 && row->maximum <= GRI_TRANSFORM_PARAMS_SIZE_MAX ? (size_t)row->maximum
+                                                                                  : GRI_TRANSFORM_PARAMS_SIZE_MAX + 1;
+    return row->type == GRI_PARAM_DOUBLE ? sizeof(double) : row->type == GRI_PARAM_BOOL ? sizeof(bool) : sizeof(int);
 }
 
 static size_t type_alignment(enum gri_param_type type) {
+    if (type == GRI_PARAM_TEXT) return 1;
     return type == GRI_PARAM_DOUBLE ? alignof(double) : type == GRI_PARAM_BOOL ? alignof(bool) : alignof(int);
+}
+
+static const char *standard_text(const struct gri_transform_param *row) {
+    return row->choices && row->choices[0] ? row->choices[0] : "";
 }
 
 static bool good_name(const char *name) {
@@ -63,6 +73,8 @@ static const char *row_fault(const struct gri_transform_param *row) {
     case GRI_PARAM_DOUBLE:
         if (!isfinite(low) || !isfinite(high)) return "its range is not finite";
         break;
+    case GRI_PARAM_TEXT:
+        return strnlen(standard_text(row), row_size(row)) < row_size(row) ? NULL : "its default does not fit";
     }
     if (!(row->standard >= low && row->standard <= high)) return "its default is outside its range";
     return row->type != GRI_PARAM_DOUBLE && row->standard != floor(row->standard) ? "its default is not a whole number" : NULL;
@@ -74,7 +86,7 @@ static enum gri_status check_row(struct gri_param_table table, size_t index, con
     if (!row->help) return gri_fail(error, GRI_R_config, "%s: parameter %s has no help", owner, row->name);
     if (!type_name(row->type))
         return gri_fail(error, GRI_R_config, "%s: parameter %s has the unknown type %d", owner, row->name, (int)row->type);
-    size_t size = type_size(row->type);
+    size_t size = row_size(row);
     if (row->offset > table.size || table.size - row->offset < size || row->offset % type_alignment(row->type) != 0)
         return gri_fail(error, GRI_R_config, "%s: parameter %s lies outside its struct of %zu bytes", owner, row->name,
                         table.size);
@@ -119,6 +131,7 @@ static double load_value(const struct gri_transform_param *row, const void *para
         return flag ? 1 : 0;
     case GRI_PARAM_INT:
     case GRI_PARAM_ENUM:
+    case GRI_PARAM_TEXT:
         break;
     }
     memcpy(&whole, at, sizeof whole);
@@ -147,6 +160,19 @@ static enum gri_status parse_enum(const struct gri_transform_param *row, const c
     return error->status;
 }
 
+static enum gri_status parse_text(const struct gri_transform_param *row, const char *owner, const struct gri_json *value,
+                                  void *params, struct gri_error *error) {
+    if (gri_json_kind(value) != GRI_JSON_STRING) return gri_fail(error, GRI_R_config, "%s: %s must be a text", owner, row->name);
+    const char *text = gri_json_text(value, "");
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return gri_fail(error, GRI_R_config, "%s: %s has a control character", owner, row->name);
+    if (!gri_copy((char *)params + row->offset, row_size(row), text))
+        return gri_fail(error, GRI_R_config, "%s: %s has %zu bytes; at most %zu", owner, row->name, strlen(text),
+                        row_size(row) - 1);
+    return GRI_OK;
+}
+
 static enum gri_status parse_number(const struct gri_transform_param *row, const char *owner, const struct gri_json *value,
                                     void *params, struct gri_error *error) {
     enum gri_json_kind kind = gri_json_kind(value);
@@ -166,6 +192,7 @@ static enum gri_status parse_row(const struct gri_transform_param *row, const ch
                                  void *params, struct gri_error *error) {
     const struct gri_json *value = gri_json_get(object, row->name);
     if (row->type == GRI_PARAM_ENUM) return parse_enum(row, owner, value, params, error);
+    if (row->type == GRI_PARAM_TEXT) return parse_text(row, owner, value, params, error);
     if (row->type != GRI_PARAM_BOOL) return parse_number(row, owner, value, params, error);
     if (gri_json_kind(value) != GRI_JSON_BOOL)
         return gri_fail(error, GRI_R_config, "%s: %s must be true or false", owner, row->name);
@@ -203,8 +230,13 @@ static void parse_member(const char *key, const struct gri_json *value, void *ar
 enum gri_status gri_params_parse(struct gri_param_table table, const char *owner, const struct gri_json *values, void *params,
                                  struct gri_error *error) {
     if (table.size > 0) memset(params, 0, table.size);
-    for (size_t i = 0; i < table.count; i++)
-        store_value(&table.rows[i], table.rows[i].standard, params);
+    for (size_t i = 0; i < table.count; i++) {
+        const struct gri_transform_param *row = &table.rows[i];
+        if (row->type == GRI_PARAM_TEXT)
+            (void)gri_copy((char *)params + row->offset, row_size(row), standard_text(row));
+        else
+            store_value(row, row->standard, params);
+    }
     if (gri_json_kind(values) == GRI_JSON_NULL) return GRI_OK;
     if (gri_json_kind(values) != GRI_JSON_OBJECT)
         return gri_fail(error, GRI_R_config, "%s: parameters are written as a map, { name: value }", owner);
@@ -224,8 +256,17 @@ static struct gri_json *value_json(const struct gri_transform_param *row, double
 
 struct gri_json *gri_params_to_json(struct gri_param_table table, const void *params) {
     struct gri_json *object = gri_json_object();
-    for (size_t i = 0; i < table.count; i++)
-        gri_json_set(object, table.rows[i].name, value_json(&table.rows[i], load_value(&table.rows[i], params)));
+    for (size_t i = 0; i < table.count; i++) {
+        const struct gri_transform_param *row = &table.rows[i];
+        if (row->type == GRI_PARAM_TEXT) {
+            const char *text = (const char *)params + row->offset;
+            if (!row->added || strcmp(text, standard_text(row)) != 0) gri_json_set_str(object, row->name, text);
+            continue;
+        }
+        double value = load_value(row, params);
+        if (!row->added || value < row->standard || value > row->standard)
+            gri_json_set(object, row->name, value_json(row, value));
+    }
     return object;
 }
 
@@ -236,7 +277,8 @@ struct gri_json *gri_params_describe(struct gri_param_table table) {
         struct gri_json *entry = gri_json_object();
         gri_json_set_str(entry, "name", row->name);
         gri_json_set_str(entry, "type", type_name(row->type));
-        gri_json_set(entry, "default", value_json(row, row->standard));
+        gri_json_set(entry, "default",
+                     row->type == GRI_PARAM_TEXT ? gri_json_string(standard_text(row)) : value_json(row, row->standard));
         if (row->type == GRI_PARAM_INT || row->type == GRI_PARAM_DOUBLE) {
             gri_json_set(entry, "minimum", value_json(row, row->minimum));
             gri_json_set(entry, "maximum", value_json(row, row->maximum));

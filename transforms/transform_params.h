@@ -24,7 +24,8 @@ enum gri_status gri_params_check_table(struct gri_param_table table, const char 
 enum gri_status gri_params_parse(struct gri_param_table table, const char *owner, const struct gri_json *values, void *params,
                                  struct gri_error *error) GRI_MUST_CHECK;
 
-/* All parameters with their values as an object; owned by the caller. */
+/* All parameters with their values as an object, but `added` ones at their default: the canonical form, of which versions are
+ * made. Owned by the caller. */
 struct gri_json *gri_params_to_json(struct gri_param_table table, const void *params);
 /* The rows of the table for people: an array; owned by the caller. */
 struct gri_json *gri_params_describe(struct gri_param_table table);

@@ -22,6 +22,32 @@ static enum gri_status check_owner(const char *path, const struct stat *info, st
     return GRI_OK;
 }
 
+/* Who may rename a folder on the way could put another in its place. `real`: absolute, without links; changed and left cut. In a
+ * sticky folder, such as /tmp, names are their owners' alone. */
+static enum gri_status check_way(char *real, struct gri_error *error) {
+    struct stat info;
+    for (char *slash; (slash = strrchr(real, '/')) != NULL;) {
+        slash[slash == real ? 1 : 0] = '\0';
+        if (stat(real, &info) != 0) return gri_fail(error, GRI_R_config, "%s: %s", real, strerror(errno));
+        if (info.st_mode & S_ISVTX) info.st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
+        if (check_owner(real, &info, error) != GRI_OK) return error->status;
+        if (slash == real) break;
+    }
+    return GRI_OK;
+}
+
+static enum gri_status check_folder(const char *folder, struct gri_error *error) {
+    struct stat info;
+    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
+        return gri_fail(error, GRI_R_config, "plugins.dir %s is no folder that can be read", folder);
+    if (check_owner(folder, &info, error) != GRI_OK) return error->status;
+    char *real = realpath(folder, NULL);
+    if (!real) return gri_fail(error, GRI_R_config, "plugins.dir %s: %s", folder, strerror(errno));
+    enum gri_status status = check_way(real, error);
+    free(real);
+    return status;
+}
+
 static enum gri_status load_file(struct gri_transforms *transforms, const char *path, struct gri_error *error) {
     struct stat info;
     if (lstat(path, &info) != 0) return gri_fail(error, GRI_R_config, "%s: %s", path, strerror(errno));
@@ -48,10 +74,7 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
 enum gri_status gri_transforms_load_folder(struct gri_transforms *transforms, const char *folder, struct gri_error *error) {
     if (!folder || !*folder) return GRI_OK;
     if (folder[0] != '/') return gri_fail(error, GRI_R_config, "plugins.dir must be an absolute path, not %s", folder);
-    struct stat info;
-    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
-        return gri_fail(error, GRI_R_config, "plugins.dir %s is no folder that can be read", folder);
-    if (check_owner(folder, &info, error) != GRI_OK) return error->status;
+    if (check_folder(folder, error) != GRI_OK) return error->status;
     struct dirent **names = NULL;
     int count = scandir(folder, &names, is_plugin, by_name);
     if (count < 0) return gri_fail(error, GRI_R_config, "plugins.dir %s: %s", folder, strerror(errno));

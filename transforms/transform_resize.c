@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resize: to a width, a height, or a box. */
-#include <grisaille/transform.h>
-#include <vips/vips.h>
+/* resize: to a width, a height, a box, or by a factor. */
+#include "transform_kit.h"
 
 #include <math.h>
 
@@ -12,25 +11,25 @@ struct resize {
     int fit;
     bool enlarge;
     int kernel;
+    double scale;
+    bool shrink_on_load;
 };
 
 static const char *const fits[] = {"inside", "cover", "stretch", NULL};
 static const char *const kernels[] = {"lanczos3", "cubic", "linear", "nearest", NULL};
 static const VipsKernel kernel_of[] = {VIPS_KERNEL_LANCZOS3, VIPS_KERNEL_CUBIC, VIPS_KERNEL_LINEAR, VIPS_KERNEL_NEAREST};
 
-#define RESIZE_SIDE_MAX 16384
-
 static const struct gri_transform_param params[] = {
     {.name = "width",
      .help = "pixels; 0: whatever the height gives",
      .type = GRI_PARAM_INT,
      .offset = offsetof(struct resize, width),
-     .maximum = RESIZE_SIDE_MAX},
+     .maximum = GRI_KIT_SIDE_MAX},
     {.name = "height",
      .help = "pixels; 0: whatever the width gives",
      .type = GRI_PARAM_INT,
      .offset = offsetof(struct resize, height),
-     .maximum = RESIZE_SIDE_MAX},
+     .maximum = GRI_KIT_SIDE_MAX},
     {.name = "fit",
      .help = "with both sides given: inside keeps the shape within the box, cover fills the box and cuts the middle out, "
              "stretch gives up the shape",
@@ -46,25 +45,32 @@ static const struct gri_transform_param params[] = {
      .type = GRI_PARAM_ENUM,
      .offset = offsetof(struct resize, kernel),
      .choices = kernels},
+    {.name = "scale",
+     .help = "a factor for both sides, instead of width and height; 0: those are given",
+     .type = GRI_PARAM_DOUBLE,
+     .added = true,
+     .offset = offsetof(struct resize, scale),
+     .maximum = 16},
+    {.name = "shrink_on_load",
+     .help =
+         "true: a JPEG four times as large or more is decoded at a half, a quarter or an eighth first; several times as fast, "
+         "and not to the bit the same",
+     .type = GRI_PARAM_BOOL,
+     .added = true,
+     .offset = offsetof(struct resize, shrink_on_load)},
 };
 
 static bool check(const void *values, struct gri_transform_error *error) {
     const struct resize *resize = values;
-    if (resize->width > 0 || resize->height > 0) return true;
-    g_strlcpy(error->text, "width or height must be given", sizeof error->text);
-    return false;
-}
-
-/* A side of `from` pixels scaled; at least one pixel, at most what the parameters allow. */
-static int scaled_side(int from, double scale) {
-    double side = floor(from * scale + 0.5);
-    return side < 1 ? 1 : side > RESIZE_SIDE_MAX ? RESIZE_SIDE_MAX : (int)side;
+    bool sides = resize->width > 0 || resize->height > 0;
+    if (sides && resize->scale > 0) return gri_transform_fail(error, "scale stands for width and height: give one or the other");
+    return sides || resize->scale > 0 || gri_transform_fail(error, "width or height must be given, or scale");
 }
 
 /* The size to scale to (before cover cuts): whole pixels, of both sides. */
 static void target_size(const struct resize *resize, int from_width, int from_height, int *width, int *height) {
-    double across = resize->width > 0 ? (double)resize->width / from_width : 0;
-    double down = resize->height > 0 ? (double)resize->height / from_height : 0;
+    double across = resize->width > 0 ? (double)resize->width / from_width : resize->scale;
+    double down = resize->height > 0 ? (double)resize->height / from_height : resize->scale;
     if (across == 0) across = down;
     if (down == 0) down = across;
     if (resize->fit != FIT_STRETCH || resize->width == 0 || resize->height == 0)
@@ -73,45 +79,44 @@ static void target_size(const struct resize *resize, int from_width, int from_he
         across = fmin(across, 1);
         down = fmin(down, 1);
     }
-    *width = scaled_side(from_width, across);
-    *height = scaled_side(from_height, down);
+    *width = gri_kit_side(from_width, across);
+    *height = gri_kit_side(from_height, down);
 }
 
-static bool apply(const void *values, VipsImage *in, VipsImage **out, struct gri_transform_error *error) {
+static double shrink(const void *values, int from_width, int from_height) {
     const struct resize *resize = values;
-    int from_width = vips_image_get_width(in), from_height = vips_image_get_height(in), width = 0, height = 0;
+    int width, height;
     target_size(resize, from_width, from_height, &width, &height);
+    return resize->shrink_on_load && kernel_of[resize->kernel] != VIPS_KERNEL_NEAREST
+               ? gri_kit_shrink(from_width, from_height, width, height)
+               : 1;
+}
+
+static bool run(const struct gri_transform_call *call, VipsImage *in, VipsImage **out) {
+    const struct resize *resize = call->params;
+    int width, height;
+    target_size(resize, call->width, call->height, &width, &height);
     VipsImage *scaled = NULL;
-    int failed = 0;
-    if (width == from_width && height == from_height)
-        failed = vips_copy(in, &scaled, NULL);
-    else
-        failed = vips_resize(in, &scaled, (double)width / from_width, "vscale", (double)height / from_height, "kernel",
-                             kernel_of[resize->kernel], NULL);
+    int failed = gri_kit_scale(in, width, height, kernel_of[resize->kernel], &scaled);
     if (!failed && resize->fit == FIT_COVER && resize->width > 0 && resize->height > 0) {
-        int keep_width = MIN(resize->width, vips_image_get_width(scaled));
-        int keep_height = MIN(resize->height, vips_image_get_height(scaled));
-        failed = vips_extract_area(scaled, out, (vips_image_get_width(scaled) - keep_width) / 2,
-                                   (vips_image_get_height(scaled) - keep_height) / 2, keep_width, keep_height, NULL);
+        int keep_width = MIN(resize->width, width), keep_height = MIN(resize->height, height);
+        failed =
+            vips_extract_area(scaled, out, (width - keep_width) / 2, (height - keep_height) / 2, keep_width, keep_height, NULL);
     } else if (!failed) {
         *out = g_object_ref(scaled);
     }
     g_clear_object(&scaled);
-    if (failed)
-        g_snprintf(error->text, sizeof error->text, "%d × %d could not become %d × %d", from_width, from_height, width, height);
-    return !failed;
+    return !failed ||
+           gri_transform_fail(call->error, "%d × %d could not become %d × %d", call->width, call->height, width, height);
 }
 
 extern const struct gri_transform gri_transform_resize;
 const struct gri_transform gri_transform_resize = {
-    .abi_version = GRI_TRANSFORM_ABI,
-    .struct_size = sizeof(struct gri_transform),
-    .param_struct_size = sizeof(struct gri_transform_param),
+    GRI_TRANSFORM_LAYOUT,
     .name = "resize",
-    .summary = "to a width, a height, or a box",
-    .params = params,
-    .param_count = sizeof params / sizeof params[0],
-    .params_size = sizeof(struct resize),
+    .summary = "to a width, a height, a box, or by a factor",
+    GRI_TRANSFORM_PARAMS(params, struct resize),
     .check = check,
-    .apply = apply,
+    .run = run,
+    .shrink = shrink,
 };

@@ -18,9 +18,12 @@ static const struct gri_transform *const built_ins[] = {
 };
 
 struct entry {
-    const struct gri_transform *transform;
-    char *origin; /* owned */
+    struct gri_transform transform; /* as this program knows the struct; what an older object lacks is NULL */
+    char *origin;                   /* owned */
 };
+
+/* Of the first header with this ABI number. */
+#define FIRST_SIZE offsetof(struct gri_transform, run)
 
 struct gri_transforms {
     struct entry entries[GRI_TRANSFORMS_MAX];
@@ -48,9 +51,10 @@ static enum gri_status check_layout(const struct gri_transform *transform, const
     if (transform->abi_version != GRI_TRANSFORM_ABI)
         return gri_fail(error, GRI_R_config, "%s: made for transform ABI %u, this is ABI %u; rebuild it against this grisaille",
                         origin, transform->abi_version, GRI_TRANSFORM_ABI);
-    if (transform->struct_size != sizeof *transform)
-        return gri_fail(error, GRI_R_config, "%s: its struct gri_transform has %u bytes, not %zu; rebuild it", origin,
-                        transform->struct_size, sizeof *transform);
+    if (transform->struct_size < FIRST_SIZE || transform->struct_size > sizeof *transform)
+        return gri_fail(error, GRI_R_config,
+                        "%s: its struct gri_transform has %u bytes, this program knows %zu to %zu; rebuild it", origin,
+                        transform->struct_size, FIRST_SIZE, sizeof *transform);
     if (transform->param_count > 0 && transform->param_struct_size != sizeof(struct gri_transform_param))
         return gri_fail(error, GRI_R_config, "%s: its struct gri_transform_param has %zu bytes, not %zu; rebuild it", origin,
                         transform->param_struct_size, sizeof(struct gri_transform_param));
@@ -63,29 +67,39 @@ static bool good_name(const char *name) {
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
 }
 
-enum gri_status gri_transforms_add(struct gri_transforms *transforms, const struct gri_transform *transform, const char *origin,
+/* What does the work, and what that asks for. */
+static const char *work_fault(const struct gri_transform *transform) {
+    int works = (transform->apply != NULL) + (transform->run != NULL) + (transform->run_bytes != NULL);
+    if (!transform->summary) return "has no summary";
+    if (works == 0) return "has no apply, run or run_bytes";
+    if (works > 1) return "has more than one of apply, run and run_bytes";
+    return transform->release && !transform->prepare ? "has release without prepare" : NULL;
+}
+
+enum gri_status gri_transforms_add(struct gri_transforms *transforms, const struct gri_transform *object, const char *origin,
                                    struct gri_error *error) {
-    if (check_layout(transform, origin, error) != GRI_OK) return error->status;
+    if (check_layout(object, origin, error) != GRI_OK) return error->status;
+    struct gri_transform known = {0}, *transform = &known;
+    memcpy(&known, object, object->struct_size);
     if (!good_name(transform->name))
         return gri_fail(error, GRI_R_config, "%s: a transform's name is of the form [a-z][a-z0-9_]*, at most %d bytes", origin,
                         GRI_TRANSFORM_NAME_MAX - 1);
-    if (!transform->summary || !transform->apply)
-        return gri_fail(error, GRI_R_config, "%s: transform %s has no %s", origin, transform->name,
-                        transform->summary ? "apply" : "summary");
+    const char *fault = work_fault(transform);
+    if (fault) return gri_fail(error, GRI_R_config, "%s: transform %s %s", origin, transform->name, fault);
     for (size_t i = 0; i < transforms->count; i++)
-        if (strcmp(transforms->entries[i].transform->name, transform->name) == 0)
+        if (strcmp(transforms->entries[i].transform.name, transform->name) == 0)
             return gri_fail(error, GRI_R_config, "%s: the name %s is taken (%s)", origin, transform->name,
                             transforms->entries[i].origin);
     if (gri_params_check_table(gri_params_of(transform), origin, error) != GRI_OK) return error->status;
     if (transforms->count == GRI_TRANSFORMS_MAX)
         return gri_fail(error, GRI_R_config, "%s: more than %d transforms", origin, GRI_TRANSFORMS_MAX);
-    transforms->entries[transforms->count++] = (struct entry){transform, gri_strdup(origin)};
+    transforms->entries[transforms->count++] = (struct entry){known, gri_strdup(origin)};
     return GRI_OK;
 }
 
 const struct gri_transform *gri_transforms_find(const struct gri_transforms *transforms, const char *name) {
     for (size_t i = 0; i < transforms->count; i++)
-        if (strcmp(transforms->entries[i].transform->name, name) == 0) return transforms->entries[i].transform;
+        if (strcmp(transforms->entries[i].transform.name, name) == 0) return &transforms->entries[i].transform;
     return NULL;
 }
 
@@ -95,7 +109,7 @@ size_t gri_transforms_count(const struct gri_transforms *transforms) {
 
 const struct gri_transform *gri_transforms_at(const struct gri_transforms *transforms, size_t index) {
     GRI_ASSERT(index < transforms->count);
-    return transforms->entries[index].transform;
+    return &transforms->entries[index].transform;
 }
 
 const char *gri_transforms_origin(const struct gri_transforms *transforms, size_t index) {
@@ -117,7 +131,7 @@ static bool compressed_by_default(const struct gri_transform *transform) {
 struct gri_json *gri_transforms_describe(const struct gri_transforms *transforms) {
     struct gri_json *list = gri_json_array();
     for (size_t i = 0; i < transforms->count; i++) {
-        const struct gri_transform *transform = transforms->entries[i].transform;
+        const struct gri_transform *transform = &transforms->entries[i].transform;
         struct gri_json *row = gri_json_object();
         gri_json_set_str(row, "name", transform->name);
         gri_json_set_str(row, "summary", transform->summary);

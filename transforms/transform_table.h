@@ -16,8 +16,8 @@ struct gri_transforms;
 struct gri_transforms *gri_transforms_create(void);
 void gri_transforms_destroy(struct gri_transforms *transforms);
 
-/* Adds one, borrowed for the table's life. `origin` ("/etc/…/negate.so") is copied. Reason config when its ABI, its sizes,
- * its name, its parameter table or its callbacks are not sound, or the name is taken. */
+/* Adds one; what it points to is borrowed for the table's life. `origin` ("/etc/…/negate.so") is copied. Reason config when its
+ * ABI, its sizes, its name, its parameter table or its callbacks are not sound, or the name is taken. */
 enum gri_status gri_transforms_add(struct gri_transforms *transforms, const struct gri_transform *transform, const char *origin,
                                    struct gri_error *error) GRI_MUST_CHECK;
 

@@ -4,30 +4,24 @@
 
 #include "vips_runtime.h"
 
-#include <time.h>
+#include <grisaille/clock.h>
 
 struct watch {
     int64_t deadline_ms;
     bool killed;
 };
 
-int64_t gri_vips_now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void on_eval(VipsImage *image, VipsProgress *progress, gpointer arg) {
     (void)progress;
     struct watch *watch = arg;
-    if (gri_vips_now_ms() <= watch->deadline_ms) return;
+    if (gri_clock_ms() <= watch->deadline_ms) return;
     watch->killed = true;
     vips_image_set_kill(image, TRUE);
 }
 
 enum gri_status gri_vips_compute(VipsImage *in, int64_t deadline_ms, enum gri_reason reason, const char *what, VipsImage **out,
                                  struct gri_error *error) {
-    struct watch watch = {deadline_ms, gri_vips_now_ms() > deadline_ms};
+    struct watch watch = {deadline_ms, gri_clock_ms() > deadline_ms};
     if (!watch.killed) {
         vips_image_set_progress(in, TRUE);
         gulong handler = g_signal_connect(in, "eval", G_CALLBACK(on_eval), &watch);

@@ -6,9 +6,6 @@
 #include <grisaille/status.h>
 #include <vips/vips.h>
 
-/* Milliseconds of the monotonic clock, to give deadlines in. */
-int64_t gri_vips_now_ms(void);
-
 /* Computes `in` into memory: *out is a new reference. Past `deadline_ms` it is killed: reason decode_timeout; any other
  * failure has `reason`. `what` ("decoding") begins the message. */
 enum gri_status gri_vips_compute(VipsImage *in, int64_t deadline_ms, enum gri_reason reason, const char *what, VipsImage **out,

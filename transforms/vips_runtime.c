@@ -12,6 +12,17 @@ static void drop_log(const char *domain, GLogLevelFlags level, const char *messa
     (void)arg;
 }
 
+/* Vector code is compiled into memory that ORC gets by way of a temporary file: now, while files may be opened. Nothing is
+ * computed here, so that no thread of libvips' pool starts with more rights than a decoder is to have. */
+static void get_code_memory(void) {
+    enum { SIDE = 64 };
+    VipsImage *black = NULL, *half = NULL;
+    if (vips_black(&black, SIDE, SIDE, NULL) == 0) (void)vips_resize(black, &half, 0.5, NULL);
+    g_clear_object(&half);
+    g_clear_object(&black);
+    vips_error_clear();
+}
+
 enum gri_status gri_vips_start(const char *program, struct gri_error *error) {
     /* what it warns of is an error of the image, and standard error is for the log's JSON lines */
     g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG, drop_log, NULL);
@@ -28,6 +39,7 @@ enum gri_status gri_vips_start(const char *program, struct gri_error *error) {
     vips_operation_block_set("VipsForeignLoadNsgifBuffer", FALSE);
     vips_cache_set_max(0);
     vips_concurrency_set(1);
+    get_code_memory();
     return GRI_OK;
 }
 
@@ -35,8 +47,22 @@ void gri_vips_stop(void) {
     vips_shutdown();
 }
 
+void gri_vips_thread_begin(void) {
+    enum { SIDE = 64 };
+    VipsImage *black = NULL, *white = NULL, *pixels = NULL;
+    if (vips_black(&black, SIDE, SIDE, NULL) == 0 && vips_invert(black, &white, NULL) == 0)
+        pixels = vips_image_copy_memory(white);
+    g_clear_object(&pixels);
+    g_clear_object(&white);
+    g_clear_object(&black);
+}
+
 void gri_vips_thread_end(void) {
     vips_thread_shutdown();
+}
+
+size_t gri_vips_memory(void) {
+    return vips_tracked_get_mem();
 }
 
 void gri_vips_message(char *text, size_t size) {

@@ -8,7 +8,7 @@
 #include "batch.h"
 #include "slot.h"
 
-enum { GRI_FLIGHTS = 4 }; /* of a lane at once */
+enum { GRI_FLIGHTS = 2 }; /* of a lane at once: while they are out the next batch fills, and few full ones cost less than many */
 
 struct gri_flight;
 

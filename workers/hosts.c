@@ -18,7 +18,8 @@ enum {
 
 struct gri_host {
     struct gri_hosts *hosts;
-    struct gri_host *next; /* in its bucket */
+    struct gri_host *next;     /* in its bucket */
+    struct gri_host *all_next; /* of all */
     char name[GRI_HOST_MAX];
     char label[GRI_NAME_MAX];
     int concurrency;
@@ -44,6 +45,7 @@ struct gri_host {
 struct gri_hosts {
     struct gri_worker *worker;
     struct gri_host *buckets[BUCKETS];
+    struct gri_host *all;
     size_t count, requests;
 };
 
@@ -66,12 +68,10 @@ static void host_free(struct gri_host *host) {
 
 void gri_hosts_destroy(struct gri_hosts *hosts) {
     if (hosts == NULL) return;
-    for (size_t i = 0; i < BUCKETS; i++) {
-        while (hosts->buckets[i] != NULL) {
-            struct gri_host *host = hosts->buckets[i];
-            hosts->buckets[i] = host->next;
-            host_free(host);
-        }
+    while (hosts->all != NULL) {
+        struct gri_host *host = hosts->all;
+        hosts->all = host->all_next;
+        host_free(host);
     }
     free(hosts);
 }
@@ -110,6 +110,8 @@ static struct gri_host *find(struct gri_hosts *hosts, const char *name) {
     refresh_limit(host);
     host->next = hosts->buckets[bucket];
     hosts->buckets[bucket] = host;
+    host->all_next = hosts->all;
+    hosts->all = host;
     hosts->count++;
     return host;
 }
@@ -359,21 +361,28 @@ static bool forgettable(const struct gri_host *host, int64_t now) {
     return host->used_ms + IDLE_MS < now && host->blocked_until_ms <= now && host->next_turn_ms <= now;
 }
 
+/* Takes it out of its bucket. */
+static void forget(struct gri_host *host) {
+    struct gri_host **at = &host->hosts->buckets[bucket_of(host->name)];
+    while (*at != host)
+        at = &(*at)->next;
+    *at = host->next;
+    host->hosts->count--;
+    host_free(host);
+}
+
 void gri_hosts_tick(struct gri_hosts *hosts) {
     int64_t now = gri_now_ms(hosts->worker->o.loop);
-    for (size_t i = 0; i < BUCKETS; i++) {
-        struct gri_host **at = &hosts->buckets[i];
-        while (*at != NULL) {
-            struct gri_host *host = *at;
-            if (forgettable(host, now)) {
-                *at = host->next;
-                hosts->count--;
-                host_free(host);
-                continue;
-            }
-            trim(host);
-            if (host->tell_after_ms > 0 && hosts->worker->up && !hosts->worker->drain.draining) tell_block(host);
-            at = &host->next;
+    struct gri_host **at = &hosts->all;
+    while (*at != NULL) {
+        struct gri_host *host = *at;
+        if (forgettable(host, now)) {
+            *at = host->all_next;
+            forget(host);
+            continue;
         }
+        trim(host);
+        if (host->tell_after_ms > 0 && hosts->worker->up && !hosts->worker->drain.draining) tell_block(host);
+        at = &host->all_next;
     }
 }

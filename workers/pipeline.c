@@ -175,6 +175,17 @@ void gri_pipeline_lose(struct gri_slot *slot, const char *why) {
     if (table[slot->stage].eject != NULL && table[slot->stage].eject(slot)) gri_slot_release(slot);
 }
 
+void gri_slot_keep_rejected(struct gri_slot *slot) {
+    const struct gri_bytes *body = &slot->fetch.body;
+    struct gri_error error;
+    if (!slot->fetch_open || body->len == 0 || slot->fetch.throttled) return; /* a 429's page tells nothing, a thousand times */
+    size_t keep = body->len < GRI_BODY_KEEP ? body->len : GRI_BODY_KEEP;
+    gri_bytes_clear(&slot->rejected);
+    gri_bytes_init(&slot->rejected, GRI_BODY_KEEP);
+    slot->rejected_bytes = (int64_t)body->len;
+    if (gri_bytes_append(&slot->rejected, body->data, keep, &error) != GRI_OK) gri_bytes_clear(&slot->rejected); /* no memory: no copy */
+}
+
 void gri_slot_fetch_clear(struct gri_slot *slot) {
     if (slot->fetch_open) gri_fetch_clear(&slot->fetch);
     slot->fetch_open = false;
@@ -184,6 +195,7 @@ void gri_slot_clear(struct gri_slot *slot) {
     gri_slot_fetch_clear(slot);
     gri_isolation_clear(slot);
     gri_image_clear(&slot->image);
+    gri_bytes_clear(&slot->rejected);
     gri_job_clear(&slot->entry.job);
 }
 

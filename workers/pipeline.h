@@ -40,6 +40,8 @@ int64_t gri_pipeline_worked_ms(const struct gri_slot *slot);
 void gri_slot_release(struct gri_slot *slot);
 /* Frees the fetch with the source in it. */
 void gri_slot_fetch_clear(struct gri_slot *slot);
+/* Before that: keeps the beginning of the body for the failure's event. */
+void gri_slot_keep_rejected(struct gri_slot *slot);
 /* Frees what the slot holds, without more (destroy). */
 void gri_slot_clear(struct gri_slot *slot);
 

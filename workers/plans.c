@@ -19,6 +19,10 @@ struct gri_plan_entry {
     struct gri_ledger_definition request;
     int tries;
     struct gri_timer *backoff;
+    struct gri_task compile;
+    struct gri_plan *made; /* by the task; `plan` once that is done */
+    enum gri_status compiled;
+    struct gri_error error;
 };
 
 struct gri_plans {
@@ -126,26 +130,55 @@ static void load_again(struct gri_plan_entry *entry, const struct gri_error *err
     entry->backoff = gri_timer_start(worker->o.loop, wait, backoff_over, entry);
 }
 
+static struct gri_plan_entry *compile_of(struct gri_task *task) {
+    return gri_container_of(task, struct gri_plan_entry, compile);
+}
+
+/* May take long: steps load pictures and fonts and start programs here. */
+static void compile_work(struct gri_task *task) {
+    struct gri_plan_entry *entry = compile_of(task);
+    struct gri_codec *codec = entry->plans->worker->o.codec;
+    entry->compiled = codec->ops->compile(codec, gri_bytes_slice(&entry->request.body), &entry->made, &entry->error);
+}
+
+static void compile_done(struct gri_task *task) {
+    struct gri_plan_entry *entry = compile_of(task);
+    entry->plans->loading--;
+    if (entry->compiled != GRI_OK) {
+        give_up(entry, &entry->error);
+        return;
+    }
+    entry->plan = entry->made;
+    struct gri_slot *slot;
+    while ((slot = gri_slot_list_pop(&entry->waiters)) != NULL)
+        hold(entry, slot);
+}
+
+/* Without an executor, or when its queue is full, it is compiled here and now. */
+static void compile(struct gri_plan_entry *entry) {
+    struct gri_executor *executor = entry->plans->worker->o.plans;
+    entry->compile = (struct gri_task){.work = compile_work, .done = compile_done};
+    if (executor != NULL && gri_submit(executor, &entry->compile)) return;
+    compile_work(&entry->compile);
+    compile_done(&entry->compile);
+}
+
 static void loaded(struct gri_op *op) {
     struct gri_ledger_definition *request = gri_container_of(op, struct gri_ledger_definition, op);
     struct gri_plan_entry *entry = gri_container_of(request, struct gri_plan_entry, request);
     struct gri_plans *plans = entry->plans;
-    struct gri_codec *codec = plans->worker->o.codec;
     struct gri_error error = op->error;
     if (op->status == GRI_RETRY || op->status == GRI_FATAL) {
         load_again(entry, &error);
         return;
     }
-    plans->loading--;
     if (entry->tries > 0) gri_worker_mongo_back(plans->worker);
-    if (op->status != GRI_OK || codec->ops->compile(codec, gri_bytes_slice(&request->body), &entry->plan, &error) != GRI_OK) {
-        entry->plan = NULL;
-        give_up(entry, &error);
+    if (op->status == GRI_OK) {
+        compile(entry);
         return;
     }
-    struct gri_slot *slot;
-    while ((slot = gri_slot_list_pop(&entry->waiters)) != NULL)
-        hold(entry, slot);
+    plans->loading--;
+    give_up(entry, &error);
 }
 
 static void load(struct gri_plan_entry *entry) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LINGERS_MS = 500 };
 enum { FAILED_WAIT_MS = 500 };
 
 /* --- events of reclaims ------------------------------------------------------------------------------------------------ */
@@ -114,10 +115,26 @@ static void reclaim_done(struct gri_op *op) {
     gri_worker_kick(worker);
 }
 
+/* Has it waited for its host so long that it holds nothing but its place? */
+static bool lingers(const struct gri_slot *slot, int64_t now) {
+    bool waits = slot->stage == GRI_STAGE_GATE || slot->stage == GRI_STAGE_FETCH || slot->stage == GRI_STAGE_TURN;
+    return waits && now - slot->stage_since_ms >= LINGERS_MS;
+}
+
+/* Jobs to ask for. Those that linger at hosts that drip, stall or are in demand are not counted, up to o.lingering: a worker
+ * must not wait with the hosts that somebody made slow. */
+static size_t room(const struct gri_worker *worker) {
+    int64_t now = gri_now_ms(worker->o.loop);
+    size_t lingering = 0, slots = worker->o.slots - worker->o.lingering, busy = gri_worker_busy(worker);
+    for (size_t i = 0; i < worker->o.slots && lingering < worker->o.lingering; i++)
+        if (lingers(&worker->slots[i], now)) lingering++;
+    return busy - lingering < slots ? slots - (busy - lingering) : 0;
+}
+
 static void ask_new(struct gri_worker *worker) {
     struct gri_reader *reader = &worker->reader;
     reader->read = (struct gri_stream_read){
-        .op.done = read_done, .stream = GRI_STREAM_JOBS, .max = worker->free.count, .block_ms = worker->o.read_block_ms};
+        .op.done = read_done, .stream = GRI_STREAM_JOBS, .max = room(worker), .block_ms = worker->o.read_block_ms};
     reader->read_out = true;
     worker->o.stream->ops->read(worker->o.stream, &reader->read);
 }
@@ -127,7 +144,7 @@ static void ask_idle(struct gri_worker *worker, int64_t now) {
     int64_t spread = (int64_t)(gri_random(worker->o.loop) % ((uint64_t)worker->o.reclaim_ms / 4 + 1));
     reader->reclaim_at_ms = now + worker->o.reclaim_ms + spread; /* workers that started together drift apart */
     reader->reclaim = (struct gri_stream_reclaim){
-        .op.done = reclaim_done, .stream = GRI_STREAM_JOBS, .min_idle_ms = worker->o.lease_ms, .max = worker->free.count};
+        .op.done = reclaim_done, .stream = GRI_STREAM_JOBS, .min_idle_ms = worker->o.lease_ms, .max = room(worker)};
     reader->reclaim_out = true;
     worker->o.stream->ops->reclaim(worker->o.stream, &reader->reclaim);
 }
@@ -138,12 +155,12 @@ static void waited(void *arg) {
     gri_reader_turn(worker);
 }
 
-/* One request at a time: both are asked for all free slots. */
+/* One request at a time: both are asked for all the room there is. */
 void gri_reader_turn(struct gri_worker *worker) {
     struct gri_reader *reader = &worker->reader;
     int64_t now = gri_now_ms(worker->o.loop);
     if (!worker->up || worker->stopped || worker->drain.draining || worker->away > 0) return;
-    if (reader->read_out || reader->reclaim_out || worker->free.count == 0) return;
+    if (reader->read_out || reader->reclaim_out || room(worker) == 0) return;
     if (reader->not_before_ms > now) {
         if (reader->timer == NULL) reader->timer = gri_timer_start(worker->o.loop, reader->not_before_ms - now, waited, worker);
         return;

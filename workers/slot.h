@@ -68,6 +68,8 @@ struct gri_slot {
     struct gri_attempt attempt; /* set by the leaf that fails */
     struct gri_error error;
     bool failed;              /* FINISH writes a failure: an event goes with it */
+    struct gri_bytes rejected; /* FINISH: the beginning of what the host sent in vain, for that event */
+    int64_t rejected_bytes;    /* the whole of it */
     struct gri_finish finish; /* FINISH */
 };
 

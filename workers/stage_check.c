@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CHECK: does the ledger still want this run of this job? Only `queued` with this very run goes on. */
+#include "hosts.h"
 #include "pipeline.h"
 #include "worker_state.h"
 #include <stdlib.h>
 #include <string.h>
+
+enum { HOST_PAUSED_MS = 1000 }; /* it waits in the ledger, where paused hosts are passed over */
 
 struct check_flight {
     struct gri_flight flight;
@@ -49,6 +52,10 @@ static void settle(struct gri_flight *flight) {
         struct gri_slot *slot = flight->slots[i];
         slot->record = check->request.records[i];
         slot->checked_ms = gri_now_ms(slot->worker->o.loop);
+        if (is_wanted(slot) && slot->record.host_paused) {
+            gri_gate_defer(slot, HOST_PAUSED_MS, false, "an operator has paused this host");
+            continue;
+        }
         gri_pipeline_advance(slot, is_wanted(slot) || may_have_an_orphan(slot) ? GRI_OUTCOME_NEXT : GRI_OUTCOME_STALE);
     }
 }

@@ -23,6 +23,7 @@ bool gri_fetch_settle(struct gri_slot *slot) {
     }
     slot->error = fetch->op.error;
     slot->error.status = fetch->op.status;
+    gri_slot_keep_rejected(slot);
     gri_slot_fetch_clear(slot);
     return false;
 }

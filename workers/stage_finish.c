@@ -8,6 +8,8 @@ static void finish_begin(struct gri_slot *slot, enum gri_finish_kind kind) {
     slot->finish = (struct gri_finish){.kind = kind, .run = slot->entry.job.run};
     gri_copy(slot->finish.key, sizeof slot->finish.key, slot->entry.job.key);
     gri_copy(slot->finish.pipeline, sizeof slot->finish.pipeline, slot->entry.job.pipeline);
+    slot->finish.bytes = slot->image.source.bytes > 0 ? slot->image.source.bytes : slot->fetch_open ? (int64_t)slot->fetch.body.len : 0;
+    slot->finish.ms = gri_pipeline_worked_ms(slot);
 }
 
 void gri_finish_link(struct gri_slot *slot, const char *image, bool made, bool removed) {
@@ -64,7 +66,9 @@ static struct gri_event event_of(const struct gri_slot *slot) {
                               .detail = slot->finish.error.detail,
                               .reason = slot->finish.error.reason,
                               .attempt = slot->record.attempts + 1,
-                              .ms = slot->worked_ms};
+                              .ms = slot->worked_ms,
+                              .body = gri_bytes_slice(&slot->rejected),
+                              .body_bytes = slot->rejected.len > 0 ? slot->rejected_bytes : 0};
 }
 
 static void finish_submit(struct gri_flight *flight) {
@@ -89,6 +93,11 @@ static void finish_settle(struct gri_flight *flight) {
         /* Where it was repeated, an unknown earlier write may have been the one that applied. */
         if (finish->request.items[i].applied || flight->tries > 0)
             gri_worker_metrics_finished(&slot->worker->metrics, slot, gri_now_ms(slot->worker->o.loop));
+        if (slot->finish.kind == GRI_FINISH_DONE) {
+            gri_log(slot->worker->o.log, GRI_DEBUG, "job_done", GRI_TEXT("job", slot->finish.key),
+                    GRI_TEXT("url", slot->entry.job.url), GRI_TEXT("image", slot->finish.image),
+                    GRI_NUM("ms", gri_pipeline_worked_ms(slot)));
+        }
         gri_pipeline_advance(slot, GRI_OUTCOME_NEXT);
     }
 }

@@ -7,6 +7,7 @@
 #include "pipeline.h"
 #include "plans.h"
 #include "worker_state.h"
+#include <grisaille/crash_point.h>
 #include <stdlib.h>
 
 enum { TRUSTED_DELIVERIES = 3, DEATHS_MAX = 2 };
@@ -83,6 +84,7 @@ static void isolated(struct gri_op *op) {
     struct gri_isolated *request = gri_container_of(op, struct gri_isolated, op);
     struct gri_slot *slot = gri_container_of(request, struct gri_isolation, request)->slot;
     bool ok = false;
+    GRI_CRASH_POINT(isolate_after);
     gri_worker_metrics_isolated(&slot->worker->metrics, request->end);
     if (request->end == GRI_ISOLATED_DIED && !slot->lost && ++slot->deaths < DEATHS_MAX) {
         gri_log(slot->worker->o.log, GRI_WARN, "isolated_died", GRI_TEXT("job", slot->entry.job.key),
@@ -113,6 +115,7 @@ static void start(struct gri_slot *slot) {
     slot->isolation->slot = slot;
     gri_isolated_init(&slot->isolation->request, slot->entry.job.url, gri_plan_definition(slot));
     slot->isolation->request.op.done = isolated;
+    GRI_CRASH_POINT(isolate_before);
     isolator->ops->run(isolator, &slot->isolation->request);
 }
 

@@ -4,16 +4,12 @@
 #include "pipeline.h"
 #include "plans.h"
 #include "worker_state.h"
+#include <grisaille/clock.h>
 #include <grisaille/image_sums.h>
 #include <string.h>
-#include <time.h>
 
 /* For metrics alone, on a thread that may not ask the loop; no decision rests on it. */
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
+static double seconds_now(void) { return (double)gri_clock_ns() / 1e9; }
 
 /* --- handing out ------------------------------------------------------------------------------------------------------ */
 
@@ -82,6 +78,8 @@ static void describe(struct gri_slot *slot, const struct gri_picture *picture) {
     image->width = picture->width;
     image->height = picture->height;
     gri_copy(image->note, sizeof image->note, picture->note);
+    gri_copy(image->facts, sizeof image->facts, picture->facts);
+    gri_copy(image->phash, sizeof image->phash, picture->phash);
 }
 
 /* What a child has made is taken as it is; else the codec runs here. */
@@ -116,6 +114,7 @@ static void transform_work(struct gri_task *task) {
 static void transform_done(struct gri_task *task) {
     struct gri_slot *slot = slot_of(task);
     gri_picture_submit_waiting(slot->worker);
+    if (slot->cpu_status != GRI_OK) gri_slot_keep_rejected(slot);
     gri_slot_fetch_clear(slot);
     gri_isolation_clear(slot);
     gri_worker_metrics_pictured(&slot->worker->metrics, slot);

@@ -38,6 +38,7 @@ struct gri_worker *gri_worker_create(const struct gri_worker_options *options) {
     gri_format(worker->made_by, sizeof worker->made_by, "%s; %s", options->version, options->codec->ops->version(options->codec));
     worker->o.name = worker->name;
     worker->o.version = worker->made_by;
+    worker->o.slots += worker->o.lingering;
     worker->slots = gri_calloc(worker->o.slots, sizeof *worker->slots);
     for (size_t i = 0; i < worker->o.slots; i++) {
         worker->slots[i].worker = worker;

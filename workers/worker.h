@@ -42,11 +42,13 @@ struct gri_worker_options {
     struct gri_codec *codec;
     const struct gri_crypto *crypto;
     struct gri_executor *cpu;
+    struct gri_executor *plans;    /* compiles pipelines: opens files, starts programs; NULL: the loop's thread does */
     struct gri_isolator *isolator; /* for jobs delivered over three times; NULL: they run like others */
     struct gri_log *log;           /* NULL: no log */
     struct gri_metrics *metrics;   /* NULL: none */
     /* 0 stands for the default. */
     size_t slots;           /* 64: jobs in hand */
+    size_t lingering;       /* 0: jobs in hand beside these that wait for a slow host or for its turn, and so keep no other out */
     size_t batch;           /* 32: items of a micro-batch */
     int64_t batch_ms;       /* 5: how long one waits for more */
     int64_t lease_ms;       /* 30000: idle that long, an entry may be reclaimed */

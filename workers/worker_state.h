@@ -13,7 +13,7 @@ struct gri_worker {
     struct gri_worker_options o; /* defaults filled in */
     char name[GRI_WORKER_MAX];
     char made_by[160];
-    struct gri_slot *slots; /* o.slots of them */
+    struct gri_slot *slots; /* o.slots of them: those asked for and the lingering */
     struct gri_slot_list free;
 
     struct gri_lane check, lookup, heal, insert, finish, ack;

@@ -10,6 +10,7 @@
 #include <grisaille/json.h>
 #include <grisaille/ledger.h>
 #include <grisaille/scrub.h>
+#include <grisaille/steering.h>
 
 struct gri_archive_push; /* a catalog being written */
 
@@ -36,6 +37,8 @@ struct gri_push_totals {
 
 struct gri_filter {
     const char *catalog, *host, *reason, *state, *match; /* NULL: any; match: a PCRE2 over detail (events) */
+    const char *level, *event;                           /* of events */
+    const char *url;                                     /* canonical; of dead letters */
     int64_t since_ms, until_ms;                          /* Unix ms, 0: open */
     int64_t limit;                                       /* 1…1000 */
     const char *cursor;                                  /* opaque, from "next"; NULL: start */
@@ -43,6 +46,22 @@ struct gri_filter {
 
 struct gri_archive {
     const struct gri_archive_ops *ops;
+};
+
+struct gri_reading {
+    const char *name; /* "slots_fetch" */
+    double value;
+};
+
+/* What a daemon last said of itself. Texts are borrowed for the call. */
+struct gri_presence {
+    const char *id;   /* its instance: "host-pid-random" */
+    const char *role; /* "worker" */
+    const char *version;
+    int64_t up_ms;                   /* since it started */
+    bool ended;                      /* it has drained and ends now */
+    const struct gri_reading *readings; /* what it is doing */
+    size_t reading_count;
 };
 
 struct gri_archive_ops {
@@ -85,7 +104,8 @@ struct gri_archive_ops {
     /* All records of that exact canonical URL (one a pipeline). */
     enum gri_status (*url_records)(struct gri_archive *archive, const char *url, struct gri_json **out, struct gri_error *error);
 
-    /* Array of image metadata whose source, output or base64 sum is `sha256`, each with "urls": its source URLs with their
+    /* Array of image metadata whose source, output or base64 sum is `sha256`, or begins with it where it is shorter than 64
+     * digits (then at most 20 of them), each with "urls": its source URLs with their
      * first catalogs and times (up to 1,000; "urls_more": true past that). Empty array if none. */
     enum gri_status (*images_by_hash)(struct gri_archive *archive, const char *sha256, struct gri_json **out,
                                       struct gri_error *error);
@@ -101,7 +121,14 @@ struct gri_archive_ops {
     /* {"urls":{queued,waiting,done,dead},"images":…,"catalogs":{running,finished,…},"oldest_waiting_ms":…}. */
     enum gri_status (*totals)(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
 
-    const struct gri_scrub_ops *scrub; /* grisaille/scrub.h */
+    /* Best effort, kept for a day: who is there. */
+    enum gri_status (*presence)(struct gri_archive *archive, const struct gri_presence *presence, struct gri_error *error);
+    /* Array of {id, role, version, state, age_ms, up_ms, seen_at, readings}, by role and id, those heard of in the last hour,
+     * at most 1,000. state by the server's clock: "alive", "silent" (not heard of for 30 s: hung, cut off, or killed) or "ended". */
+    enum gri_status (*services)(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
+
+    const struct gri_scrub_ops *scrub;       /* grisaille/scrub.h */
+    const struct gri_steering_ops *steering; /* grisaille/steering.h */
 };
 
 #endif

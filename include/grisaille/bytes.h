@@ -38,6 +38,8 @@ void gri_bytes_move(struct gri_bytes *to, struct gri_bytes *from);
 void gri_bytes_put(struct gri_bytes *bytes, const char *text);
 void gri_bytes_put_slice(struct gri_bytes *bytes, struct gri_slice slice);
 void gri_bytes_printf(struct gri_bytes *bytes, const char *format, ...) GRI_PRINTF(2, 3);
+/* One field of RFC 4180: in quotes, quotes within it doubled. */
+void gri_bytes_put_csv(struct gri_bytes *bytes, const char *text);
 /* True when a put or printf did not fit since init, clear or reset. */
 bool gri_bytes_failed(const struct gri_bytes *bytes);
 

@@ -17,6 +17,8 @@ struct gri_picture {
     int source_width, source_height;
     bool lossless; /* no pixel was decoded and encoded again */
     char note[160];
+    char facts[GRI_FACTS_MAX]; /* "" or canonical JSON: what steps found out */
+    char phash[17];            /* perceptual hash of the output, 16 hex digits; "" where there is none */
 };
 void gri_picture_clear(struct gri_picture *picture);
 

@@ -4,7 +4,9 @@
  * One thread a connection: handler functions may block and are called from many threads at once, but those of one request
  * one after the other: begin, data (any number), finish, done. The server decodes path and query (a NUL or a bad escape in
  * them is answered 400 without the handler), answers HEAD with GET's headers, and bounds connections, headers, bodies and
- * silence. Errors that it answers itself are problem details as the API's are. */
+ * the time that a client may take: over each idle_seconds that it is waited for it must move 1 KiB a second, sending or receiving.
+ * Errors that it answers itself are problem details as the API's are, but for requests that libmicrohttpd can't parse. Every answer
+ * has the headers against sniffing, framing and scripts that the handler did not set itself. */
 #ifndef GRISAILLE_HTTP_H
 #define GRISAILLE_HTTP_H
 
@@ -12,7 +14,7 @@
 
 #include <string.h>
 
-enum { GRI_HTTP_QUERY_MAX = 64, GRI_HTTP_HEADERS_MAX = 16 };
+enum { GRI_HTTP_QUERY_MAX = 64, GRI_HTTP_HEADERS_MAX = 24 };
 
 struct gri_http_pair {
     const char *name, *value;
@@ -88,8 +90,8 @@ struct gri_http_handler {
 struct gri_http_options {
     const char *listen;    /* "host:port", "[::1]:port", ":port" (every address); port 0: a free one */
     bool loopback_only;    /* refuse to listen elsewhere: reason config */
-    unsigned connections;  /* at once; past it new ones wait or are closed */
-    unsigned idle_seconds; /* without a byte in either direction: closed */
+    unsigned connections;  /* at once; past it the one that is longest without a request makes room, or new ones wait */
+    unsigned idle_seconds; /* without a byte in either direction, or with less than 1 KiB a second on average: closed */
     int64_t max_body;      /* of a request, where begin says nothing else */
     struct gri_log *log;   /* may be NULL */
     struct gri_http_handler handler;

@@ -20,7 +20,9 @@ enum {
     GRI_CHUNK_LINES = 2000,                                      /* lines of a catalog chunk, at most */
     GRI_CHUNK_BYTES = 256 * 1024,                                /* bytes of a catalog chunk, at most */
     GRI_LINE_KEEP = 2048,                                        /* bytes kept of a rejected line */
+    GRI_BODY_KEEP = 64 * 1024,                                   /* bytes kept of a rejected body */
     GRI_BASE64_MAX = 15 * 1024 * 1024,                           /* bytes of a stored base64 text */
+    GRI_FACTS_MAX = 4096,                                        /* bytes of an image's facts as JSON, with NUL */
     GRI_MIME_MAX = 80,
     GRI_HEADER_MAX = 256 /* kept of an etag, last-modified, provider id */
 };
@@ -88,7 +90,9 @@ struct gri_image {
     int64_t bytes; /* of the output */
     struct gri_source source;
     struct gri_sums sums;
+    char phash[17];                        /* perceptual hash, "" where there is none; derived from the output, in no sum */
     char made_by[160];                     /* "grisaille 0.1.0; libvips 8.14.1; libjpeg-turbo 2.1.2" */
+    char facts[GRI_FACTS_MAX];             /* "" or canonical JSON: what steps found out, {"<transform>":{"<name>":value}} */
     char note[160];                        /* "" or what was odd about the source ("12 bytes after the end of the image") */
     int64_t fetched_at_ms, inserted_at_ms; /* Unix ms, UTC */
 };
@@ -111,6 +115,8 @@ struct gri_event {
     enum gri_reason reason;
     int attempt;
     int64_t ms;
+    struct gri_slice body; /* what the host sent and nobody could use: its first GRI_BODY_KEEP bytes, kept as long as the event */
+    int64_t body_bytes;    /* how long it was */
 };
 
 #endif

@@ -20,10 +20,16 @@ struct gri_jpeg_limits {
     enum gri_jpeg_verify verify;
 };
 
+enum { GRI_JPEG_SMALL = 32 };
+
 struct gri_jpeg_info {
     int width, height;      /* as the file's header has them; the output has the same */
     int orientation;        /* of EXIF, 1 to 8; 1 where there is none. The output carries none: not 1 is the caller's to apply */
     int64_t trailing_bytes; /* after the end-of-image marker */
+    /* The picture as the file has it, brought to 32 × 32 gray pixels, where DC coefficients were read on the way: to within a
+     * few levels, as it is the first scan's. Else `small_known` is false. */
+    bool small_known;
+    uint8_t small[GRI_JPEG_SMALL * GRI_JPEG_SMALL];
 };
 
 struct gri_jpeg_port {

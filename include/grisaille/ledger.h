@@ -72,7 +72,8 @@ struct gri_ledger_announced {
 };
 
 /* Finishes a catalog: where all chunks are admitted (read first) and then nothing of it is queued or waiting, its final
- * counts are computed and it becomes `finished`. `finished` tells whether it is now. */
+ * counts are computed and it becomes `finished`. `finished` tells whether it is now. Of one that is cancelled or being deleted,
+ * what is queued or waiting and not shared with another becomes dead first, reason cancelled; it keeps its state. */
 struct gri_ledger_settle {
     struct gri_op op;
     const char *catalog;
@@ -212,6 +213,7 @@ struct gri_url_record {
     int64_t age_ms;                   /* since it was accepted */
     char catalog[GRI_CATALOG_ID_MAX]; /* first.catalog, or "" */
     enum gri_reason reason;           /* of its last failure; none: there was none */
+    bool host_paused;                 /* an operator holds its host */
 };
 
 /* Majority read by key, in the order of `keys`. Before a job is run, and by the sweeper's second look. */
@@ -232,6 +234,7 @@ struct gri_finish {
     char image[GRI_IMAGE_ID_MAX]; /* DONE: the image to link (several outputs come with their own issue) */
     bool made;                    /* DONE: this job's insert stored it */
     bool removed;                 /* DONE: linked to a takedown */
+    int64_t bytes, ms;            /* DONE: of the source; worked on it, waiting left out. For the roll-ups */
     int64_t delay_ms;             /* WAIT: due that long after the server's now */
     bool charge;                  /* WAIT: attempts+1 */
     bool limited;                 /* WAIT: the host said 429 (limited_at is set where it is not) */
@@ -274,6 +277,15 @@ struct gri_ledger_reap {
     int64_t reaped;  /* out */
 };
 
+/* Now and then, by whoever holds the sweeper's lease; every step is idempotent, so that one cut off is begun again. A bounded
+ * piece a call: roll-ups of what was finished, pictures and catalogs past their retention, deleted catalogs whose work has
+ * ended, takedowns repeated. */
+struct gri_ledger_upkeep {
+    struct gri_op op;
+    int64_t images_keep_days, catalogs_keep_days; /* 0: for ever */
+    bool more;                                    /* out: there is more to do at once */
+};
+
 struct gri_ledger {
     const struct gri_ledger_ops *ops;
 };
@@ -297,6 +309,7 @@ struct gri_ledger_ops {
     void (*events)(struct gri_ledger *ledger, struct gri_ledger_events *request);
     void (*gauges)(struct gri_ledger *ledger, struct gri_ledger_gauges *request);
     void (*reap)(struct gri_ledger *ledger, struct gri_ledger_reap *request);
+    void (*upkeep)(struct gri_ledger *ledger, struct gri_ledger_upkeep *request);
 };
 
 #endif

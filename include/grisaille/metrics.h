@@ -33,6 +33,10 @@ void gri_gauge_set(struct gri_gauge *gauge, double value);
 void gri_gauge_add(struct gri_gauge *gauge, double value);
 void gri_histogram_observe(struct gri_histogram *histogram, double value);
 
+/* The sum of a family's counters or gauges: of all its series, or of those whose labels contain `labels` (unless NULL). False
+ * when there is none. */
+bool gri_metrics_total(struct gri_metrics *metrics, const char *name, const char *labels, double *total);
+
 /* Families sorted by name, each with HELP and TYPE; plus process_* of this process. Accepted by `promtool check metrics`. */
 void gri_metrics_render(struct gri_metrics *metrics, struct gri_bytes *out);
 

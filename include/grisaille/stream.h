@@ -138,6 +138,15 @@ struct gri_stream_leave {
     bool removed; /* out */
 };
 
+/* Removes consumers of the stream's group that have nothing pending and were not heard of for min_idle_ms: of processes that
+ * died. Nothing pending is ever dropped; one that lives is made again by its next read. Some hundreds a call at most. */
+struct gri_stream_retire {
+    struct gri_op op;
+    enum gri_stream_name stream;
+    int64_t min_idle_ms;
+    size_t removed; /* out */
+};
+
 enum gri_stream_state {
     GRI_STREAM_DOWN, /* the connection is gone; requests fail until it is back */
     GRI_STREAM_UP,   /* (again) connected, groups made: heartbeat first, no reclaim for a lease */
@@ -167,6 +176,7 @@ struct gri_stream_ops {
     void (*block)(struct gri_stream *stream, struct gri_stream_block *request);
     void (*stats)(struct gri_stream *stream, struct gri_stream_stats *request);
     void (*leave)(struct gri_stream *stream, struct gri_stream_leave *request);
+    void (*retire)(struct gri_stream *stream, struct gri_stream_retire *request);
     void (*close)(struct gri_stream *stream); /* pending requests end with status retry before the next turn is over */
 };
 

@@ -241,6 +241,13 @@ def wait_done(cluster, count, seconds=60):
     kit.wait_until(lambda: done(cluster) >= count, seconds, lambda: f"{done(cluster)} of {count} done\n{cluster.tails()}", 0.02)
 
 
+def time_to_next(cluster, event, since=None):
+    """Prints how long it took from `since` (now) to the next URL done. What was in hand without Redis must be done already."""
+    began, before = since or time.monotonic(), done(cluster)
+    wait_done(cluster, before + 1)
+    print(f"{event}: the next URL is done after {time.monotonic() - began:.1f} s")
+
+
 def settle(cluster, catalogs, urls, dead=0, seconds=60):
     """Waits until all catalogs are finished, then the oracle: `urls` in all are done, but `dead`, and nothing is left over."""
     receipts = [cluster.wait_drained(catalog, seconds) for catalog in catalogs]

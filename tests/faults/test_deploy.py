@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drain and deploy: each process is replaced in turn while it works, politely and not, and no number changes."""
 import collections
+import pathlib
+import re
+import signal
 import time
 
 import pytest
@@ -59,6 +62,72 @@ def test_a_rolling_restart_of_every_process_changes_no_number_and_redelivers_not
     counts = receipt["counts"]
     assert (counts["lines"], counts["accepted"], counts["stored"] + counts["duplicate_content"], counts["dead"]) == (LINES, LINES, LINES, 0)
     verify(cluster, [data], [receipt], 0)
+
+
+def has_begun(daemon):
+    """It ignores SIGPIPE, as main does first of all: the program runs, and not just its loader."""
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(re.search(r"^SigIgn:\s*(\w+)$", status, re.M)[1], 16) >> (signal.SIGPIPE - 1) & 1
+
+
+@pytest.mark.parametrize("role", ("api", "scheduler", "worker"))
+def test_a_daemon_that_is_told_to_end_while_it_starts_ends_well(fleet, role):
+    cluster = fleet(schedulers=0, workers=0, api=0)
+    for _ in range(3):
+        daemon = cluster.start(role)
+        kit.wait_until(lambda: has_begun(daemon), 30, lambda: kit.tail(daemon.log), 0.0005)
+        assert daemon.stop(GRACE_SECONDS) == 0
+        cluster.daemons.remove(daemon)
+
+
+def test_consumers_of_killed_processes_leave_their_groups_and_what_they_held_does_not(fleet, origin):
+    """Each start makes a consumer; those that nobody is behind any more go, once others have what they held."""
+    cluster = fleet(schedulers=1, workers=1, settings={**QUICK, "worker.lease_ms": 1000, "worker.heartbeat_ms": 200})
+    supervisor = Supervisor(cluster)
+    for role in ("scheduler", "worker"):
+        supervisor.watched[cluster.of(role)[0]] = role
+    urls = [f"https://origin.test/fault/slow/1500?k=retired-{number}" for number in range(60)]
+    catalog = cluster.push(urls)
+    for _ in range(3):
+        for daemon in supervisor.watched:
+            daemon.probe_address()
+        working = [daemon for daemon in supervisor.watched if daemon.role == "worker"]
+        kit.wait_until(lambda: all(pending(cluster, "jobs", "workers", daemon) > 0 for daemon in working), 60, lambda: cluster.tails(), 0.01)
+        for daemon in list(supervisor.watched):
+            daemon.kill()
+        supervisor.look()
+    receipts = drain(cluster, supervisor, [catalog])
+    alive = {instance(daemon) for daemon in supervisor.watched}
+    assert supervisor.deaths == 6 and len(alive) == 2
+
+    def consumers():
+        return {row["name"].decode() for stream, group in (("jobs", "workers"), ("urls", "scheduler"))
+                for row in cluster.redis.xinfo_consumers(cluster.key(stream), group)}
+
+    kit.wait_until(lambda: consumers() <= alive, 90, lambda: f"{consumers()} of {alive}\n{cluster.tails()}")
+    assert sum(metric(daemon, "grisaille_consumers_retired_total") for daemon in cluster.of("scheduler")) >= 1
+    assert receipts[0]["counts"]["dead"] == 0
+    verify(cluster, ["".join(url + "\n" for url in urls).encode()], receipts, 0)
+    # who was retired for reading nothing reads on
+    assert cluster.run([f"https://picsum.photos/id/{number}/24/24" for number in range(5)], "after")["counts"]["stored"] == 5
+
+
+@pytest.mark.quick
+def test_a_killed_workers_jobs_are_anothers_a_lease_later(fleet, origin):
+    cluster = fleet(schedulers=1, workers=2, settings=QUICK)
+    urls = [f"https://origin.test/fault/slow/1500?k=killed-{number}" for number in range(40)]
+    catalog = cluster.push(urls)
+    victim = cluster.of("worker")[0]
+    kit.wait_until(lambda: pending(cluster, "jobs", "workers", victim) >= 4, 60, lambda: cluster.tails(), 0.01)
+    held = pending(cluster, "jobs", "workers", victim)
+    victim.kill()
+    began = time.monotonic()
+    kit.wait_until(lambda: pending(cluster, "jobs", "workers", victim) == 0, 60, lambda: cluster.tails(), 0.02)
+    took = time.monotonic() - began
+    print(f"worker killed with {held} jobs in hand: others have them after {took:.1f} s (lease {QUICK['worker.lease_ms'] / 1000:.0f} s)")
+    receipt = cluster.wait_drained(catalog, 120)
+    assert sum(metric(daemon, "grisaille_reclaims_total") for daemon in cluster.of("worker")) >= held
+    verify(cluster, ["".join(url + "\n" for url in urls).encode()], [receipt], 0)
 
 
 def test_a_push_is_whole_or_not_at_all_when_the_api_is_replaced_under_it(fleet):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Redis fails in each known way in the middle of a run. Each time: nothing is lost, nothing is doubled, nobody is woken."""
 import contextlib
+import time
 
 import pytest
 import redis as redis_client
@@ -8,7 +9,7 @@ import redis as redis_client
 import kit
 from fault_proxy import REPLIES, REQUESTS, FaultProxy
 from fault_servers import (  # noqa: F401 (fixtures)
-    FAST, LEASE_SECONDS, Sentinels, done, events, fault_fleet, metric, parts, redis_node, rest, settle, slow_urls, wait_done)
+    FAST, LEASE_SECONDS, Sentinels, done, events, fault_fleet, metric, parts, redis_node, rest, settle, slow_urls, time_to_next, wait_done)
 
 URLS = 240
 
@@ -60,7 +61,9 @@ def test_restart_with_the_last_second_of_the_aof_cut(fault_fleet, redis_node):
     assert lost > 0
     with open(file, "r+b") as aof:
         aof.truncate(size)
+    rest(1)
     redis_node.start()
+    time_to_next(cluster, "Redis restarted")
     settle(cluster, [catalog], URLS)
 
 
@@ -70,7 +73,9 @@ def test_restart_without_any_data(fault_fleet, redis_node):
     for file in redis_node.data.rglob("*.*"):
         if file.is_file():
             file.unlink()
+    rest(1)
     redis_node.start()
+    time_to_next(cluster, "Redis restarted empty")
     settle(cluster, [catalog], URLS)
 
 
@@ -186,8 +191,11 @@ def test_failover_by_sentinels_twice(fault_fleet, parts, tmp_path):
     cluster, catalog = begin(fault_fleet, sentinels, "sentinel", 400)
     first = sentinels.wait_master()
     first.kill()
+    killed = time.monotonic()
+    rest(0.5)
+    time_to_next(cluster, "the master killed, failover by Sentinels", killed)
     second = sentinels.wait_master(first)
-    wait_done(cluster, done(cluster) + 40)
+    wait_done(cluster, done(cluster) + 20)
     first.start("--replicaof", f"127.0.0.1 {second.port}")
     kit.wait_until(lambda: first.client.info("replication").get("master_link_status") == "up", 30, "the old master follows the new one")
     more = cluster.push(slow_urls("sentinel-more", 200))

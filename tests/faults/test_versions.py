@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs of different age on one database: within a schema version they agree on the data, a newer schema is left alone.
 
-GRISAILLE_OLDER_BIN names an older program to run beside this one; without it that case is left out.
+The older program is one of this repository's own history (tools/older-program); GRISAILLE_OLDER_BIN names another.
 """
 import os
 import pathlib
+import subprocess
 
 import pytest
 
@@ -59,11 +60,20 @@ def test_a_newer_schema_is_refused_by_every_role_and_not_touched(fleet):
     assert cluster.db.list_collection_names() == ["meta"]
 
 
-def test_an_older_program_beside_this_one(fleet, monkeypatch):
+@pytest.fixture(scope="module")
+def older():
+    asked = os.environ.get("GRISAILLE_OLDER_BIN")
+    if asked:
+        return asked
+    built = subprocess.run([kit.ROOT / "tools" / "older-program"], capture_output=True, text=True, timeout=1800)
+    if built.returncode == 3:
+        pytest.skip(built.stderr.strip())
+    assert built.returncode == 0, built.stderr
+    return built.stdout.strip()
+
+
+def test_an_older_program_beside_this_one(fleet, monkeypatch, older):
     """Each role in both ages at once; a catalog of failures, duplicates and random sources; then each alone drains what the other began."""
-    older = os.environ.get("GRISAILLE_OLDER_BIN")
-    if not older:
-        pytest.skip("GRISAILLE_OLDER_BIN is not set")
     newer = kit.find_binary()
     known = pathlib.Path(older).read_bytes()
     settings = {key: value for key, value in QUICK.items() if key.encode() in known}  # a program refuses options that it does not know

@@ -1,67 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: the servers live as long as the session, a fleet as long as its test."""
+"""The fixtures of fleet_fixtures.py."""
 import pathlib
 import sys
 
-import pytest
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-import kit  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("grisaille")
-
-
-@pytest.fixture(scope="session")
-def servers(folder):
-    servers = kit.Servers(folder)
-    yield servers
-    servers.stop()
-
-
-@pytest.fixture(scope="session")
-def session_origin(folder):
-    """The origin alone, for tests that need no stores."""
-    (folder / "alone").mkdir()
-    origin = kit.Origin(folder / "alone")
-    yield origin
-    assert origin.stop(20) == 0
-    assert not origin.complaints(), origin.complaints()
-
-
-@pytest.fixture
-def origin(servers):
-    servers.origin.reset_stats()
-    return servers.origin
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """A failing test shows the end of every daemon's log."""
-    report = (yield).get_result()
-    setattr(item, "report_" + report.when, report)
-    fleets = getattr(item, "fleets", [])
-    if report.failed and fleets:
-        report.sections.append(("logs of the daemons", "\n".join(fleet.tails(40) for fleet in fleets)))
-
-
-@pytest.fixture
-def fleet(servers, tmp_path, request):
-    """fleet(schedulers=1, workers=2, api=1, settings={…}) starts one; at the end all daemons must have ended well."""
-    request.node.fleets = fleets = []
-
-    def start(**options):
-        cluster = kit.Cluster(servers, tmp_path, **options)
-        fleets.append(cluster)
-        return cluster
-
-    yield start
-    failed = getattr(getattr(request.node, "report_call", None), "failed", True)
-    for cluster in fleets:
-        try:
-            cluster.stop(check=not failed)
-        finally:
-            cluster.drop()
+from fleet_fixtures import fleet, folder, origin, pytest_runtest_makereport, servers, session_origin  # noqa: E402, F401

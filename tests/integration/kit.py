@@ -90,7 +90,7 @@ class Process:
 
     def complaints(self):
         """Reports of sanitizers and broken invariants."""
-        marks = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "assertion failed", "Assertion")
+        marks = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:", "assertion failed", "Assertion")
         return [line[:300] for line in self.log.read_text(errors="replace").splitlines() if any(mark in line for mark in marks)]
 
     def kill(self):
@@ -147,12 +147,12 @@ def find_mongod():
 class Mongo(Process):
     """A replica set of one node."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, cache_gb="0.25"):
         self.port = free_port()
         data = pathlib.Path(folder) / "mongo"
         data.mkdir()
         super().__init__("mongod", [find_mongod(), "--port", self.port, "--bind_ip", "127.0.0.1", "--dbpath", data, "--replSet", "rs0",
-                                    "--setParameter", "enableTestCommands=1", "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket", "--quiet"], folder)
+                                    "--setParameter", "enableTestCommands=1", "--wiredTigerCacheSizeGB", cache_gb, "--nounixsocket", "--quiet"], folder)
         self.uri = f"mongodb://127.0.0.1:{self.port}/?replicaSet=rs0"
         direct = pymongo.MongoClient(f"mongodb://127.0.0.1:{self.port}/?directConnection=true", serverSelectionTimeoutMS=500)
         wait_until(lambda: self.must_live() and self.initiate(direct), START_SECONDS, lambda: tail(self.log))
@@ -270,11 +270,11 @@ class Servers:
 class Daemon(Process):
     """`grisaille scheduler`, `worker` or `api`."""
 
-    def __init__(self, role, name, config, folder, env=None):
+    def __init__(self, role, name, config, folder, env=None, prefix=()):
         binary = find_binary()
         assert os.access(binary, os.X_OK), f"{binary} is not there: build first (make build-asan), or set GRISAILLE_BIN"
         self.role = role
-        super().__init__(name, [binary, role, "--config", config], folder, env)
+        super().__init__(name, [*prefix, binary, role, "--config", config], folder, env)
 
     def entries(self):
         """Its log, line by line, as objects; what is no JSON (a sanitizer's report) as {"text": …}."""
@@ -288,6 +288,8 @@ class Daemon(Process):
         for entry in self.entries():
             if entry.get("event") == "listening" and entry.get("what") == what:
                 return entry["address"]
+            if entry.get("event.action") == "listening" and entry.get("grisaille.what") == what:  # log.format: ecs
+                return entry["server.address"]
         return None
 
     def wait_address(self, what):
@@ -359,8 +361,9 @@ class Cluster:
 
     # --- daemons
 
-    def start(self, role, env=None):
-        daemon = Daemon(role, f"{role}-{self.number}-{next(self.names)}", self.config, self.folder, env)
+    def start(self, role, env=None, prefix=()):
+        """prefix: a command that runs the daemon in surroundings of its own."""
+        daemon = Daemon(role, f"{role}-{self.number}-{next(self.names)}", self.config, self.folder, env, prefix)
         self.daemons.append(daemon)
         return daemon
 

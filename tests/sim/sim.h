@@ -13,6 +13,7 @@
 #include <grisaille/crypto.h>
 #include <grisaille/executor.h>
 #include <grisaille/fetcher.h>
+#include <grisaille/isolator.h>
 #include <grisaille/ledger.h>
 #include <grisaille/store.h>
 #include <grisaille/stream.h>
@@ -22,13 +23,26 @@ enum {
     SIM_CATALOGS_MAX = 4,
     SIM_LINES_MAX = 60, /* of a catalog */
     SIM_URLS = 160,     /* distinct URLs of the origin's numbering */
+    SIM_SHUT = 1,
+    SIM_POISONED = 2,
+    SIM_FLAVOURS = 4,
     SIM_BARE_MAX = 24,
     SIM_HOST_CONCURRENCY = 8,
     SIM_BAD_LINES = 6
 };
 
+/* Requests and timers are kept and used again, except where a sanitizer is to see who uses one that is over. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SIM_POOLED = 0 };
+#else
+enum { SIM_POOLED = 1 };
+#endif
+
 struct sim_world;
+struct sim_base;
 struct sim_process;
+
+typedef uint64_t sim_short_key;
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
 
@@ -67,6 +81,7 @@ struct sim_process {
     struct sim_world *world;
     int index;
     bool is_worker, alive, draining;
+    bool doomed;   /* what it decodes ends it */
     uint64_t life; /* rises with each start and end */
     int64_t owner; /* the consumer's name, as a number: of this life alone */
     bool stranded; /* Redis may hold entries for it that it does not know of, or no longer */
@@ -80,6 +95,7 @@ struct sim_process {
     struct gri_store store;
     struct gri_fetcher fetcher;
     struct gri_codec codec;
+    struct gri_isolator isolator;
     struct sim_request *requests; /* under way */
     struct gri_timer *timers;
     char known_epoch[24];                 /* what its stream adapter last saw; "" never connected */
@@ -127,8 +143,10 @@ void sim_submit(struct sim_process *process, enum sim_server server, struct gri_
 /* The answer of `op` comes soon (cancel). */
 void sim_hurry(struct sim_process *process, struct gri_op *op);
 bool sim_is_hurried(struct sim_process *process, struct gri_op *op);
-/* Blocked reads look again. */
-void sim_wake_parked(struct sim_world *world);
+/* The blocked reads of the workers, or of the schedulers, look again. */
+void sim_wake_readers(struct sim_world *world, bool workers);
+void sim_free_requests(struct sim_base *base);
+void sim_free_timers(struct sim_base *base);
 /* The process's connection to Redis breaks: what is under way ends as lost or cut. */
 void sim_break_redis(struct sim_process *process);
 
@@ -147,6 +165,7 @@ enum sim_fault {
     SIM_LEASE_LOSS,
     SIM_CLOCK_JUMP,
     SIM_CANCEL,
+    SIM_DAMAGE,
     SIM_FAULTS
 };
 
@@ -170,9 +189,12 @@ enum { SIM_LINE_BAD = -1, SIM_LINE_BLANK = -2 };
 struct sim_base {
     struct gri_crypto crypto;
     struct gri_bytes rules_body;
-    char urls[2 * SIM_URLS][96], keys[2 * SIM_URLS][GRI_KEY_MAX]; /* URL n; from SIM_URLS on: where /shut/ stands for /busy/ */
+    char urls[SIM_FLAVOURS * SIM_URLS][96], keys[SIM_FLAVOURS * SIM_URLS][GRI_KEY_MAX]; /* URL n of each flavour */
     bool bad_is_blank[SIM_BAD_LINES];
+    char catalog_ids[SIM_CATALOGS_MAX][GRI_CATALOG_ID_MAX];
     struct sim_mongo *mongo;
+    struct sim_request *free_requests;
+    struct gri_timer *free_timers;
     struct sim_event *events;
     struct sim_event_ref *heap;
     uint32_t *free_places;
@@ -207,13 +229,13 @@ struct sim_world {
     int bare_count;
     /* swarm: the size of everything */
     int urls;
-    bool shut; /* some host says 429 for ever */
+    int flavour; /* SIM_SHUT: some host says 429 for ever; SIM_POISONED: some pictures end who decodes them */
     int64_t window, lease_ms;
     size_t slots, worker_batch, scheduler_batch, chunk_slots, outstanding;
     int64_t per_second; /* budget of a host, 0 none */
     int violations;
     bool quiet; /* count violations, don't print them */
-    int64_t lost, struck[SIM_FAULTS];
+    int64_t lost, isolated, poisoned, healed_images, struck[SIM_FAULTS];
 };
 
 /* sim_swarm.c: this history's sizes and its mix of faults. */
@@ -251,18 +273,28 @@ void sim_store_ops(struct sim_process *process);
 void sim_mongo_push(struct sim_world *world, const struct sim_catalog *catalog);
 /* Someone cancels a catalog. */
 void sim_mongo_cancel(struct sim_world *world, int catalog);
+/* The scrub finds a stored picture damaged, and marks it. */
+void sim_mongo_damage(struct sim_world *world);
 /* All leases are over at once, whoever thinks to hold one. */
 void sim_mongo_lose_leases(struct sim_world *world);
 /* Everything that was pushed is finished. */
 bool sim_mongo_is_drained(const struct sim_mongo *mongo);
 
 void sim_origin_ops(struct sim_process *process);
-/* URL number n of the origin, and what must become of it. `shut`: the busy host never stops saying 429. */
-void sim_origin_url(int n, bool shut, char out[96]);
+/* URL number n of the origin, and what must become of it. */
+void sim_origin_url(int n, int flavour, char out[96]);
+/* What the origin says to fetch->url, and what the toy codec makes of it. */
+void sim_origin_answer(struct sim_world *world, struct gri_fetch *fetch);
+enum gri_status sim_make_picture(struct gri_slice source, struct gri_picture *out, struct gri_error *error);
+/* sim_isolator.c */
+void sim_isolator_ops(struct sim_process *process);
 enum sim_fate { SIM_DONE, SIM_DEAD, SIM_EITHER };
 enum sim_fate sim_origin_fate(const struct sim_world *world, const char *url);
 const char *sim_url(const struct sim_world *world, int n);
 const char *sim_key(const struct sim_world *world, int n);
+
+/* The first eight digits of a key: compared before the text is. */
+sim_short_key sim_shorten(const char *key);
 
 /* --- the oracle ----------------------------------------------------------------------------------------------------- */
 

@@ -30,6 +30,8 @@ static int64_t do_lookup(struct sim_process *process, struct gri_op *op, bool pa
             item->id[0] ? sim_find_image(mongo, item->id) : sim_find_image_of(mongo, item->job, item->pipeline);
         item->found = image != NULL;
         item->removed = false;
+        item->heal = item->id[0] && image && image->damaged;
+        if (item->heal) (void)gri_copy(item->heal_job, sizeof item->heal_job, image->job);
         item->own = image && strcmp(image->job, item->job) == 0;
         if (image) (void)gri_copy(item->found_id, sizeof item->found_id, image->id);
     }
@@ -52,11 +54,33 @@ static int64_t do_insert(struct sim_process *process, struct gri_op *op, bool pa
         mongo->image_ids[mongo->image_count] = sim_shorten(item->image->id);
         mongo->image_jobs[mongo->image_count] = sim_shorten(item->image->job);
         struct sim_image *image = &mongo->images[mongo->image_count++];
+        image->damaged = false;
         (void)gri_copy(image->id, sizeof image->id, item->image->id);
         (void)gri_copy(image->job, sizeof image->job, item->image->job);
         (void)gri_copy(image->pipeline, sizeof image->pipeline, item->image->pipeline);
     }
     return 0;
+}
+
+/* A picture takes the place of a damaged one alone, and stays the image of who made that. */
+static int64_t do_heal(struct sim_process *process, struct gri_op *op, bool part) {
+    struct gri_store_heal *heal = gri_container_of(op, struct gri_store_heal, op);
+    struct sim_world *world = process->world;
+    for (size_t i = 0; i < heal->count; i++) {
+        struct sim_image *image = sim_find_image(world->mongo, heal->images[i]->id);
+        if (!image) sim_violation(world, "an image is healed that is not stored: %s", heal->images[i]->id);
+        if (!image || !image->damaged || !sim_done_of_part(process, part)) continue;
+        if (strcmp(image->job, heal->images[i]->job) != 0)
+            sim_violation(world, "image %s is another job's once it is healed", image->id);
+        image->damaged = false;
+        world->healed_images++;
+    }
+    return 0;
+}
+
+void sim_mongo_damage(struct sim_world *world) {
+    struct sim_mongo *mongo = world->mongo;
+    if (mongo->image_count) mongo->images[sim_random(world) % mongo->image_count].damaged = true;
 }
 
 static void submit_lookup(struct gri_store *store, struct gri_store_lookup *request) {
@@ -67,7 +91,11 @@ static void submit_insert(struct gri_store *store, struct gri_store_insert *requ
     sim_submit(gri_container_of(store, struct sim_process, store), SIM_MONGO, &request->op, do_insert);
 }
 
+static void submit_heal(struct gri_store *store, struct gri_store_heal *request) {
+    sim_submit(gri_container_of(store, struct sim_process, store), SIM_MONGO, &request->op, do_heal);
+}
+
 void sim_store_ops(struct sim_process *process) {
-    static const struct gri_store_ops ops = {.lookup = submit_lookup, .insert = submit_insert};
+    static const struct gri_store_ops ops = {.lookup = submit_lookup, .insert = submit_insert, .heal = submit_heal};
     process->store.ops = &ops;
 }

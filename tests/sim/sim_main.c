@@ -23,7 +23,7 @@ enum { HEAL_LIMIT_MS = 20 * 60 * 1000, POLL_MS = 1000 };
 
 struct tally {
     uint64_t histories, failed;
-    int64_t faults, lost, struck[SIM_FAULTS], slowest_ms;
+    int64_t faults, lost, isolated, poisoned, healed_images, struck[SIM_FAULTS], slowest_ms;
 };
 
 static const char *const bad_lines[SIM_BAD_LINES] = {
@@ -40,9 +40,9 @@ static void make_base(struct sim_base *base) {
     gri_bytes_init(&base->rules_body, 0);
     GRI_ASSERT(gri_ruleset_body(NULL, NULL, &base->crypto, &base->rules_body, id, &error) == GRI_OK);
     GRI_ASSERT(gri_ruleset_compile(gri_bytes_slice(&base->rules_body), &rules, &error) == GRI_OK);
-    for (int n = 0; n < 2 * SIM_URLS; n++) {
+    for (int n = 0; n < SIM_FLAVOURS * SIM_URLS; n++) {
         char url[96];
-        sim_origin_url(n % SIM_URLS, n >= SIM_URLS, url);
+        sim_origin_url(n % SIM_URLS, n / SIM_URLS, url);
         gri_ruleset_judge(rules, gri_slice_of(url), verdict);
         GRI_ASSERT(verdict->kind == GRI_LINE_URL);
         (void)gri_copy(base->urls[n], sizeof base->urls[n], verdict->url);
@@ -53,6 +53,8 @@ static void make_base(struct sim_base *base) {
         GRI_ASSERT(verdict->kind != GRI_LINE_URL);
         base->bad_is_blank[i] = verdict->kind == GRI_LINE_BLANK;
     }
+    for (int c = 0; c < SIM_CATALOGS_MAX; c++)
+        (void)gri_format(base->catalog_ids[c], sizeof base->catalog_ids[c], "%024d", c + 1);
     base->mongo = sim_mongo_create();
     gri_ruleset_free(rules);
     free(verdict);
@@ -61,6 +63,8 @@ static void make_base(struct sim_base *base) {
 static void free_base(struct sim_base *base) {
     gri_bytes_clear(&base->rules_body);
     sim_mongo_destroy(base->mongo);
+    sim_free_requests(base);
+    sim_free_timers(base);
     free(base->events);
     free(base->heap);
     free(base->free_places);
@@ -68,18 +72,18 @@ static void free_base(struct sim_base *base) {
 }
 
 const char *sim_url(const struct sim_world *world, int n) {
-    return world->base->urls[n + (world->shut ? SIM_URLS : 0)];
+    return world->base->urls[world->flavour * SIM_URLS + n];
 }
 
 const char *sim_key(const struct sim_world *world, int n) {
-    return world->base->keys[n + (world->shut ? SIM_URLS : 0)];
+    return world->base->keys[world->flavour * SIM_URLS + n];
 }
 
 /* --- one history --- */
 
 static void write_catalog(struct sim_world *world, struct sim_catalog *catalog, int number) {
     catalog->world = world;
-    (void)gri_format(catalog->id, sizeof catalog->id, "%024d", number + 1);
+    (void)gri_copy(catalog->id, sizeof catalog->id, world->base->catalog_ids[number]);
     gri_bytes_init(&catalog->text, 1024 * 1024);
     catalog->lines = sim_between(world, 1, SIM_LINES_MAX);
     catalog->chunk_lines = sim_between(world, 3, 40);
@@ -187,7 +191,10 @@ static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool
     tally->histories++;
     tally->failed += world->violations > 0;
     tally->lost += world->lost;
-    tally->faults += world->lost;
+    tally->isolated += world->isolated;
+    tally->poisoned += world->poisoned;
+    tally->healed_images += world->healed_images;
+    tally->faults += world->lost + world->poisoned;
     for (int kind = 0; kind < SIM_FAULTS; kind++) {
         tally->struck[kind] += world->struck[kind];
         tally->faults += world->struck[kind];
@@ -236,8 +243,10 @@ static void print_tally(const struct tally *tally, double seconds) {
            (long long)tally->faults, (long long)tally->lost);
     for (int kind = 0; kind < SIM_FAULTS; kind++)
         printf(", %lld %s", (long long)tally->struck[kind], sim_fault_name((enum sim_fault)kind));
-    printf(")\nslowest to drain: %lld virtual s; %.0f s of CPU, %.0f histories a second\n", (long long)(tally->slowest_ms / 1000),
-           seconds, (double)tally->histories / (seconds > 0 ? seconds : 1));
+    printf(", %lld ends by poison; %lld jobs isolated, %lld images healed)\nslowest to drain: %lld virtual s; %.0f s of CPU, "
+           "%.0f histories a CPU second\n",
+           (long long)tally->poisoned, (long long)tally->isolated, (long long)tally->healed_images,
+           (long long)(tally->slowest_ms / 1000), seconds, (double)tally->histories / (seconds > 0 ? seconds : 1));
     printf("%llu passed, %llu failed\n", (unsigned long long)(tally->histories - tally->failed),
            (unsigned long long)tally->failed);
 }

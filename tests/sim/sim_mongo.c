@@ -138,9 +138,10 @@ static int64_t at_most(int64_t value, int64_t limit) {
     return value < limit ? value : limit;
 }
 
-static void feed_catalog(const struct sim_mongo *mongo, const struct gri_ledger_feed *feed, int c,
+static void feed_catalog(const struct sim_world *world, const struct gri_ledger_feed *feed, int c,
                          struct gri_feed_catalog *catalog) {
-    (void)gri_format(catalog->id, sizeof catalog->id, "%024d", c + 1);
+    const struct sim_mongo *mongo = world->mongo;
+    (void)gri_copy(catalog->id, sizeof catalog->id, world->base->catalog_ids[c]);
     catalog->state = mongo->catalogs[c].cancelled ? GRI_CATALOG_CANCELLED : GRI_CATALOG_RUNNING;
     catalog->open = at_most(open_of(mongo, c, false), feed->open_limit);
     catalog->queued = at_most(open_of(mongo, c, true), feed->queued_limit);
@@ -164,7 +165,7 @@ static int64_t do_feed(struct sim_process *process, struct gri_op *op, bool part
     feed->count = 0;
     for (int c = 0; c < SIM_CATALOGS_MAX && feed->count < feed->catalog_limit; c++)
         if (mongo->catalogs[c].pushed && !mongo->catalogs[c].finished)
-            feed_catalog(mongo, feed, c, &feed->catalogs[feed->count++]);
+            feed_catalog(process->world, feed, c, &feed->catalogs[feed->count++]);
     return 0;
 }
 
@@ -184,6 +185,7 @@ static int64_t do_settle(struct sim_process *process, struct gri_op *op, bool pa
     struct sim_mongo *mongo = process->world->mongo;
     int catalog = sim_catalog_index(settle->catalog);
     (void)part;
+    if (mongo->catalogs[catalog].cancelled) sim_mongo_cancel(process->world, catalog);
     settle->finished = open_of(mongo, catalog, false) == 0;
     for (size_t i = 0; i < mongo->chunk_count; i++)
         if (mongo->chunks[i].catalog == catalog && !mongo->chunks[i].admitted) settle->finished = false;
@@ -384,7 +386,8 @@ static int64_t do_check(struct sim_process *process, struct gri_op *op, bool par
         check->records[i].limited_ms = url->limited_at_ms ? now - url->limited_at_ms : 0;
         (void)gri_copy(check->records[i].pipeline, sizeof check->records[i].pipeline, url->pipeline);
         if (url->catalog >= 0)
-            (void)gri_format(check->records[i].catalog, sizeof check->records[i].catalog, "%024d", url->catalog + 1);
+            (void)gri_copy(check->records[i].catalog, sizeof check->records[i].catalog,
+                           process->world->base->catalog_ids[url->catalog]);
     }
     return 0;
 }
@@ -454,6 +457,13 @@ static int64_t do_reap(struct sim_process *process, struct gri_op *op, bool part
     return 0;
 }
 
+static int64_t do_upkeep(struct sim_process *process, struct gri_op *op, bool part) {
+    struct gri_ledger_upkeep *upkeep = REQUEST(upkeep, op);
+    (void)process, (void)part;
+    upkeep->more = false;
+    return 0;
+}
+
 #define SIM_OPERATION(name)                                                                                   \
     static void submit_##name(struct gri_ledger *ledger, struct gri_ledger_##name *request) {                 \
         sim_submit(gri_container_of(ledger, struct sim_process, ledger), SIM_MONGO, &request->op, do_##name); \
@@ -476,6 +486,7 @@ SIM_OPERATION(finish)
 SIM_OPERATION(events)
 SIM_OPERATION(gauges)
 SIM_OPERATION(reap)
+SIM_OPERATION(upkeep)
 
 void sim_ledger_ops(struct sim_process *process) {
     static const struct gri_ledger_ops ops = {.lease = submit_lease,
@@ -495,7 +506,8 @@ void sim_ledger_ops(struct sim_process *process) {
                                               .finish = submit_finish,
                                               .events = submit_events,
                                               .gauges = submit_gauges,
-                                              .reap = submit_reap};
+                                              .reap = submit_reap,
+                                              .upkeep = submit_upkeep};
     process->ledger.ops = &ops;
 }
 

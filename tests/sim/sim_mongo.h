@@ -7,9 +7,6 @@
 
 enum { SIM_IMAGES_PER_URL = 4, SIM_ROWS_MAX = 512 };
 
-/* The first eight digits of a key: compared before the text is. */
-typedef uint64_t sim_short_key;
-
 struct sim_url {
     char key[GRI_KEY_MAX];
     char url[96];
@@ -26,6 +23,7 @@ struct sim_url {
 };
 
 struct sim_image {
+    bool damaged;
     char id[GRI_IMAGE_ID_MAX];
     char job[GRI_KEY_MAX];
     char pipeline[GRI_PIPELINE_MAX];
@@ -70,7 +68,6 @@ struct sim_image *sim_find_image(struct sim_mongo *mongo, const char *id);
 struct sim_image *sim_find_image_of(struct sim_mongo *mongo, const char *job, const char *pipeline);
 struct sim_chunk *sim_find_chunk(struct sim_mongo *mongo, int catalog, int64_t number);
 bool sim_has_line_error(const struct sim_mongo *mongo, int catalog, int64_t line);
-sim_short_key sim_shorten(const char *key);
 /* For bulks that are cut: is this one done? */
 bool sim_done_of_part(struct sim_process *process, bool part);
 

@@ -21,6 +21,9 @@ static void check_url(struct sim_world *world, const struct sim_url *url) {
         sim_violation(world, "%s is cancelled, and somebody still wants it", url->url);
     if (strstr(url->url, "/shut/") && !cancelled && url->reason != GRI_R_rate_limited)
         sim_violation(world, "%s is dead for another reason than its host's: %s", url->url, gri_reason_name(url->reason));
+    bool poison = url->state == GRI_URL_DEAD && url->reason == GRI_R_poison;
+    if (poison != (strstr(url->url, "/poison/") != NULL) && !cancelled)
+        sim_violation(world, poison ? "%s is innocent, and dead as poison" : "%s is poison, and nobody says so", url->url);
     if (url->state == GRI_URL_DONE && url->image_count == 0) sim_violation(world, "%s is done without an image", url->url);
     for (int i = 0; i < url->image_count; i++)
         if (!sim_find_image(world->mongo, url->images[i]))

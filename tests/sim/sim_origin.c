@@ -6,13 +6,19 @@
  *   /gone/<n>          404
  *   /html/<n>          bytes that are no image
  *   /busy/<n>/<c>      429 with Retry-After now and then, else content c
- *   /shut/<n>/<c>      429 for ever */
+ *   /shut/<n>/<c>      429 for ever
+ *   /poison/<n>        a picture that ends the process which decodes it */
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim.h"
 
-void sim_origin_url(int n, bool shut, char out[96]) {
+void sim_origin_url(int n, int flavour, char out[96]) {
+    bool shut = flavour & SIM_SHUT;
+    if ((flavour & SIM_POISONED) && n % 40 == 5) {
+        (void)gri_format(out, 96, "https://good.example/poison/%d", n);
+        return;
+    }
     switch (n % 10) {
     case 6:
         (void)gri_format(out, 96, "https://rare.example/random/%d", n);
@@ -34,7 +40,7 @@ void sim_origin_url(int n, bool shut, char out[96]) {
 
 enum sim_fate sim_origin_fate(const struct sim_world *world, const char *url) {
     (void)world;
-    if (strstr(url, "/gone/") || strstr(url, "/html/") || strstr(url, "/shut/")) return SIM_DEAD;
+    if (strstr(url, "/gone/") || strstr(url, "/html/") || strstr(url, "/shut/") || strstr(url, "/poison/")) return SIM_DEAD;
     if (strstr(url, "/flaky/")) return SIM_EITHER; /* enough faults elsewhere may use up its attempts */
     return SIM_DONE;
 }
@@ -57,14 +63,9 @@ static int64_t last_number(const char *url) {
     return slash ? strtoll(slash + 1, NULL, 10) : 0;
 }
 
-static int64_t do_fetch(struct sim_process *process, struct gri_op *op, bool part) {
-    struct gri_fetch *fetch = gri_container_of(op, struct gri_fetch, op);
-    struct sim_world *world = process->world;
-    (void)part;
+void sim_origin_answer(struct sim_world *world, struct gri_fetch *fetch) {
     fetch->retry_after_ms = -1;
-    if (sim_is_hurried(process, op)) {
-        refuse(fetch, GRI_R_timeout, 0);
-    } else if (strstr(fetch->url, "/gone/")) {
+    if (strstr(fetch->url, "/gone/")) {
         refuse(fetch, GRI_R_http_4xx, 404);
     } else if (strstr(fetch->url, "/html/")) {
         put_content(fetch, "HTML", 0);
@@ -77,7 +78,18 @@ static int64_t do_fetch(struct sim_process *process, struct gri_op *op, bool par
         fetch->throttled = true;
         fetch->retry_after_ms = sim_between(world, 1, 9) * 1000;
     } else {
-        put_content(fetch, "IMAGE", last_number(fetch->url));
+        put_content(fetch, strstr(fetch->url, "/poison/") ? "BOMB" : "IMAGE", last_number(fetch->url));
+    }
+}
+
+static int64_t do_fetch(struct sim_process *process, struct gri_op *op, bool part) {
+    struct gri_fetch *fetch = gri_container_of(op, struct gri_fetch, op);
+    (void)part;
+    if (sim_is_hurried(process, op)) {
+        fetch->retry_after_ms = -1;
+        refuse(fetch, GRI_R_timeout, 0);
+    } else {
+        sim_origin_answer(process->world, fetch);
     }
     return 0;
 }
@@ -86,7 +98,7 @@ static int64_t do_fetch(struct sim_process *process, struct gri_op *op, bool par
 static void watch_fetches(struct sim_process *process, const struct gri_fetch *fetch) {
     size_t all = 0, same = 0, host = strcspn(fetch->url + strlen("https://"), "/") + strlen("https://");
     for (const struct sim_request *request = process->requests; request; request = request->next) {
-        if (request->server != SIM_ORIGIN) continue;
+        if (request->execute != do_fetch) continue;
         all++;
         same += strncmp(gri_container_of(request->op, struct gri_fetch, op)->url, fetch->url, host) == 0;
     }
@@ -123,9 +135,7 @@ static void plan_free(struct gri_codec *codec, struct gri_plan *plan) {
     free(plan);
 }
 
-static enum gri_status run(struct gri_codec *codec, const struct gri_plan *plan, struct gri_slice source, struct gri_picture *out,
-                           struct gri_error *error) {
-    (void)codec, (void)plan;
+enum gri_status sim_make_picture(struct gri_slice source, struct gri_picture *out, struct gri_error *error) {
     *out = (struct gri_picture){.width = 1, .height = 1, .source_width = 1, .source_height = 1};
     if (source.len < 6 || memcmp(source.data, "IMAGE:", 6) != 0) return gri_fail(error, GRI_R_not_image, "no picture");
     gri_bytes_init(&out->output, 1024);
@@ -134,6 +144,14 @@ static enum gri_status run(struct gri_codec *codec, const struct gri_plan *plan,
     (void)gri_copy(out->content_type, sizeof out->content_type, "image/jpeg");
     (void)gri_copy(out->source_type, sizeof out->source_type, "image/jpeg");
     return GRI_OK;
+}
+
+static enum gri_status run(struct gri_codec *codec, const struct gri_plan *plan, struct gri_slice source, struct gri_picture *out,
+                           struct gri_error *error) {
+    struct sim_process *process = gri_container_of(codec, struct sim_process, codec);
+    (void)plan;
+    if (source.len >= 5 && memcmp(source.data, "BOMB:", 5) == 0) process->doomed = true;
+    return sim_make_picture(source, out, error);
 }
 
 static const char *version(struct gri_codec *codec) {

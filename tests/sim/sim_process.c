@@ -62,6 +62,7 @@ static void start_worker(struct sim_process *process) {
                                          .store = &process->store,
                                          .fetcher = &process->fetcher,
                                          .codec = &process->codec,
+                                         .isolator = &process->isolator,
                                          .crypto = &world->base->crypto,
                                          .cpu = &process->cpu,
                                          .slots = world->slots,
@@ -74,7 +75,7 @@ static void start_worker(struct sim_process *process) {
                                          .hooks = process,
                                          .limit = limit,
                                          .fatal = never_fatal};
-    if (world->shut) options.retry.max_age_ms = 20000;
+    if (world->flavour & SIM_SHUT) options.retry.max_age_ms = 20000;
     process->worker = gri_worker_create(&options);
     gri_worker_start(process->worker);
 }
@@ -83,7 +84,7 @@ void sim_process_start(struct sim_process *process) {
     process->life++;
     process->alive = true;
     process->owner = ++process->world->owners;
-    process->stranded = false;
+    process->stranded = process->doomed = false;
     process->paused_ms = 0;
     process->stream = (struct gri_stream){0};
     (void)gri_format(process->name, sizeof process->name, "%s-%d-%llu", process->is_worker ? "worker" : "scheduler",
@@ -93,6 +94,7 @@ void sim_process_start(struct sim_process *process) {
     sim_ledger_ops(process);
     sim_store_ops(process);
     sim_origin_ops(process);
+    sim_isolator_ops(process);
     if (process->is_worker)
         start_worker(process);
     else

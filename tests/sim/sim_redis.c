@@ -21,7 +21,7 @@ struct sim_entry *sim_entry_add(struct sim_world *world, struct sim_list *list) 
     }
     struct sim_entry *entry = &list->entries[list->count++];
     *entry = (struct sim_entry){.id = list->next_id++, .owner = -1};
-    sim_wake_parked(world);
+    sim_wake_readers(world, list == &world->redis->now.lists[GRI_STREAM_JOBS]);
     return entry;
 }
 
@@ -45,8 +45,9 @@ void sim_entry_remove(struct sim_list *list, struct sim_entry *entry) {
 }
 
 static struct sim_inflight *find_inflight(struct sim_redis_state *state, const char *key) {
+    sim_short_key wanted = sim_shorten(key);
     for (size_t i = 0; i < state->inflight_count; i++)
-        if (strcmp(state->inflight[i].key, key) == 0) return &state->inflight[i];
+        if (state->inflight[i].short_key == wanted && strcmp(state->inflight[i].key, key) == 0) return &state->inflight[i];
     return NULL;
 }
 
@@ -59,7 +60,13 @@ static int64_t id_of(const char *text) {
 }
 
 static void put_id(char out[GRI_ENTRY_ID_MAX], int64_t id) {
-    (void)gri_format(out, GRI_ENTRY_ID_MAX, "%lld-0", (long long)id);
+    char digits[24];
+    size_t count = 0;
+    for (; id > 0; id /= 10)
+        digits[count++] = (char)('0' + id % 10);
+    while (count > 0)
+        *out++ = digits[--count];
+    memcpy(out, "-0", 3);
 }
 
 static void out_url(const struct sim_entry *entry, struct gri_url_entry *out) {
@@ -121,8 +128,8 @@ static int64_t do_read(struct sim_process *process, struct gri_op *op, bool part
     if (group_was_gone(list, op)) return 0;
     size_t i = first_after(list, list->last_delivered);
     if (i == list->count && read->block_ms > 0 && !sim_is_hurried(process, op)) {
-        int64_t wait = read->block_ms < 500 ? read->block_ms : 500;
-        read->block_ms -= wait;
+        int64_t wait = read->block_ms; /* it is woken where something comes */
+        read->block_ms = 0;
         return wait;
     }
     make_arrays(read->stream, read->max, &read->urls, &read->jobs);
@@ -248,6 +255,7 @@ static int64_t do_dispatch(struct sim_process *process, struct gri_op *op, bool 
             }
             struct sim_inflight *inflight = &state->inflight[state->inflight_count++];
             (void)gri_copy(inflight->key, sizeof inflight->key, job->key);
+            inflight->short_key = sim_shorten(job->key);
             inflight->id = entry->id;
             dispatch->results[i] = GRI_DISPATCHED;
         }
@@ -350,6 +358,14 @@ static int64_t do_leave(struct sim_process *process, struct gri_op *op, bool par
     return 0;
 }
 
+/* Simulated consumers have no record beside their entries: there is nothing to remove. */
+static int64_t do_retire(struct sim_process *process, struct gri_op *op, bool part) {
+    (void)process;
+    (void)part;
+    gri_container_of(op, struct gri_stream_retire, op)->removed = 0;
+    return 0;
+}
+
 /* --- the port --- */
 
 static struct sim_process *of_stream(struct gri_stream *stream) {
@@ -386,6 +402,7 @@ SIM_OPERATION(gate)
 SIM_OPERATION(block)
 SIM_OPERATION(stats)
 SIM_OPERATION(leave)
+SIM_OPERATION(retire)
 
 void sim_redis_ops(struct sim_process *process) {
     static const struct gri_stream_ops ops = {.open = open_stream,
@@ -402,6 +419,7 @@ void sim_redis_ops(struct sim_process *process) {
                                               .block = submit_block,
                                               .stats = submit_stats,
                                               .leave = submit_leave,
+                                              .retire = submit_retire,
                                               .close = close_stream};
     process->stream.ops = &ops;
 }

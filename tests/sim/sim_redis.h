@@ -25,8 +25,9 @@ struct sim_list {
 };
 
 struct sim_inflight {
-    char key[GRI_KEY_MAX];
+    sim_short_key short_key;
     int64_t id;
+    char key[GRI_KEY_MAX];
 };
 
 struct sim_gate {

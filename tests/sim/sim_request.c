@@ -6,19 +6,40 @@
 
 enum { REQUEST_TIMEOUT_MS = 5000, SLOW_MOST_MS = 1500 };
 
-static void unlink_request(struct sim_request *request) {
+static struct sim_request *take_request(struct sim_world *world) {
+    struct sim_request *request = world->base->free_requests;
+    if (!request) return gri_calloc(1, sizeof *request);
+    world->base->free_requests = request->next;
+    return request;
+}
+
+static void give_back(struct sim_request *request) {
+    struct sim_base *base = request->process->world->base;
     if (request->previous)
         request->previous->next = request->next;
     else
         request->process->requests = request->next;
     if (request->next) request->next->previous = request->previous;
+    if (!SIM_POOLED) {
+        free(request);
+        return;
+    }
+    request->next = base->free_requests;
+    base->free_requests = request;
+}
+
+void sim_free_requests(struct sim_base *base) {
+    while (base->free_requests) {
+        struct sim_request *request = base->free_requests;
+        base->free_requests = request->next;
+        free(request);
+    }
 }
 
 static void answer(void *arg) {
     struct sim_request *request = arg;
     struct gri_op *op = request->op;
-    unlink_request(request);
-    free(request);
+    give_back(request);
     op->done(op);
 }
 
@@ -72,10 +93,17 @@ static void reach_server(void *arg) {
     request->event = sim_at(world, process, wait, answer, request);
 }
 
+static struct sim_request *find_request(struct sim_process *process, const struct gri_op *op) {
+    for (struct sim_request *request = process->requests; request; request = request->next)
+        if (request->op == op) return request;
+    return NULL;
+}
+
 void sim_submit(struct sim_process *process, enum sim_server server, struct gri_op *op, sim_execute *execute) {
     struct sim_world *world = process->world;
-    struct sim_request *request = gri_calloc(1, sizeof *request);
+    struct sim_request *request = take_request(world);
     int64_t odds = world->healed ? 0 : server == SIM_REDIS ? world->lose_redis : server == SIM_MONGO ? world->lose_mongo : 0;
+    if (find_request(process, op)) sim_violation(world, "%s sends a request that is still under way", process->name);
     *request =
         (struct sim_request){.process = process, .server = server, .op = op, .execute = execute, .next = process->requests};
     if (request->next) request->next->previous = request;
@@ -88,12 +116,6 @@ void sim_submit(struct sim_process *process, enum sim_server server, struct gri_
     }
     /* The world's event, not the process's: a paused process's request still gets to its server. */
     request->event = sim_at(world, NULL, latency(world, server), reach_server, request);
-}
-
-static struct sim_request *find_request(struct sim_process *process, const struct gri_op *op) {
-    for (struct sim_request *request = process->requests; request; request = request->next)
-        if (request->op == op) return request;
-    return NULL;
 }
 
 static void look_again(struct sim_request *request, int64_t after_ms) {
@@ -116,10 +138,12 @@ bool sim_is_hurried(struct sim_process *process, struct gri_op *op) {
     return request && request->hurried;
 }
 
-void sim_wake_parked(struct sim_world *world) {
-    for (int i = 0; i < world->process_count; i++)
+void sim_wake_readers(struct sim_world *world, bool workers) {
+    for (int i = 0; i < world->process_count; i++) {
+        if (world->processes[i].is_worker != workers) continue;
         for (struct sim_request *request = world->processes[i].requests; request; request = request->next)
             if (request->parked) look_again(request, sim_between(world, 0, 2));
+    }
 }
 
 void sim_break_redis(struct sim_process *process) {
@@ -142,8 +166,7 @@ static void forget_requests(struct sim_process *process) {
         if (lands) (void)request->execute(process, request->op, request->part);
         if (lands || request->executed) discard(request);
         sim_cancel(world, request->event);
-        unlink_request(request);
-        free(request);
+        give_back(request);
     }
 }
 

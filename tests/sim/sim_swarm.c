@@ -78,6 +78,10 @@ static void strike_cancel(struct sim_world *world) {
     sim_mongo_cancel(world, (int)(sim_random(world) % SIM_CATALOGS_MAX));
 }
 
+static void strike_damage(struct sim_world *world) {
+    sim_mongo_damage(world);
+}
+
 static const struct {
     const char *name;
     void (*strike)(struct sim_world *world);
@@ -94,6 +98,7 @@ static const struct {
     [SIM_LEASE_LOSS] = {"lost leases", strike_lease_loss, 4, 6},
     [SIM_CLOCK_JUMP] = {"clock jumps", strike_clock_jump, 4, 6},
     [SIM_CANCEL] = {"cancellations", strike_cancel, 8, 2},
+    [SIM_DAMAGE] = {"damaged images", strike_damage, 6, 8},
 };
 
 const char *sim_fault_name(enum sim_fault kind) {
@@ -133,7 +138,7 @@ void sim_swarm_size(struct sim_world *world) {
     world->chunk_slots = (size_t)sim_between(world, 1, 3);
     world->outstanding = (size_t)sim_between(world, 1, 6);
     world->per_second = sim_one_in(world, 4) ? sim_between(world, 5, 50) : 0;
-    world->shut = sim_one_in(world, 12);
+    world->flavour = (sim_one_in(world, 12) ? SIM_SHUT : 0) | (sim_one_in(world, 8) ? SIM_POISONED : 0);
     world->scheduler_count = (int)sim_between(world, 1, 2);
     world->process_count = world->scheduler_count + (int)sim_between(world, 1, 3);
     world->catalog_count = (int)sim_between(world, 1, 3);

@@ -138,27 +138,46 @@ static uint64_t loop_random(struct gri_loop *loop) {
     return sim_random(of_loop(loop)->world);
 }
 
-static void unlink_timer(struct gri_timer *timer) {
+static void give_back(struct gri_timer *timer) {
     struct sim_process *process = timer->process;
+    struct sim_base *base = process->world->base;
     if (timer->previous)
         timer->previous->next = timer->next;
     else
         process->timers = timer->next;
     if (timer->next) timer->next->previous = timer->previous;
+    if (!SIM_POOLED) {
+        free(timer);
+        return;
+    }
+    timer->next = base->free_timers;
+    base->free_timers = timer;
+}
+
+void sim_free_timers(struct sim_base *base) {
+    while (base->free_timers) {
+        struct gri_timer *timer = base->free_timers;
+        base->free_timers = timer->next;
+        free(timer);
+    }
 }
 
 static void timer_fire(void *arg) {
     struct gri_timer *timer = arg;
     void (*fire)(void *) = timer->fire;
     void *with = timer->arg;
-    unlink_timer(timer);
-    free(timer);
+    give_back(timer);
     fire(with);
 }
 
 static struct gri_timer *timer_start(struct gri_loop *loop, int64_t after_ms, void (*fire)(void *), void *arg) {
     struct sim_process *process = of_loop(loop);
-    struct gri_timer *timer = gri_calloc(1, sizeof *timer);
+    struct sim_base *base = process->world->base;
+    struct gri_timer *timer = base->free_timers;
+    if (timer)
+        base->free_timers = timer->next;
+    else
+        timer = gri_calloc(1, sizeof *timer);
     *timer = (struct gri_timer){.process = process, .fire = fire, .arg = arg, .next = process->timers};
     if (timer->next) timer->next->previous = timer;
     process->timers = timer;
@@ -169,8 +188,7 @@ static struct gri_timer *timer_start(struct gri_loop *loop, int64_t after_ms, vo
 static void timer_stop(struct gri_loop *loop, struct gri_timer *timer) {
     if (!timer) return;
     sim_cancel(of_loop(loop)->world, timer->event);
-    unlink_timer(timer);
-    free(timer);
+    give_back(timer);
 }
 
 static void post(struct gri_loop *loop, void (*run)(void *), void *arg) {
@@ -180,12 +198,19 @@ static void post(struct gri_loop *loop, void (*run)(void *), void *arg) {
 
 static void task_done(void *arg) {
     struct gri_task *task = arg;
+    struct sim_process *process = gri_container_of(task->executor, struct sim_process, cpu);
     task->work(task);
-    task->done(task);
+    if (process->doomed) {
+        process->world->poisoned++;
+        sim_process_kill(process);
+    } else {
+        task->done(task);
+    }
 }
 
 static bool submit_task(struct gri_executor *executor, struct gri_task *task) {
     struct sim_process *process = gri_container_of(executor, struct sim_process, cpu);
+    task->executor = executor;
     (void)sim_at(process->world, process, sim_between(process->world, 1, 20), task_done, task);
     return true;
 }

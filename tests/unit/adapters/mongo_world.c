@@ -137,7 +137,7 @@ bool mongo_world_start(struct mongo_world *world) {
     (void)gri_format(world->uri, sizeof world->uri, "mongodb://%s/", member);
     world->admin = mongoc_client_new(world->uri);
     world->loop = loop_create();
-    world->executor = gri_threads_create(world->loop, "store", STORE_THREADS, STORE_QUEUE, NULL);
+    world->executor = gri_threads_create(world->loop, "store", STORE_THREADS, STORE_QUEUE, NULL, NULL);
     world->metrics = gri_metrics_create();
     return true;
 }

@@ -146,6 +146,8 @@ static bool misbehave(struct connection *connection, const char *path) {
         return endless(connection, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "a\r\n0123456789\r\n");
     if (starts(path, "/headers", &rest))
         return endless(connection, "HTTP/1.1 200 OK\r\n", "X-More: 0123456789012345678901234567890123456789\r\n");
+    if (starts(path, "/long-header", &rest)) return endless(connection, "HTTP/1.1 200 OK\r\nX-Long: ", "0123456789");
+    if (starts(path, "/long-status", &rest)) return endless(connection, "HTTP/1.1 200 ", "OK OK OK ");
     if (starts(path, "/drip", &rest)) return drip(connection);
     if (starts(path, "/not-http", &rest)) return puts_to(connection, "SSH-2.0-OpenSSH_9.2\r\n") && false;
     if (starts(path, "/reset-body", &rest)) {

@@ -14,6 +14,7 @@
  *   /chunk-cut              200, chunked, closed inside a chunk
  *   /endless                200, chunked, never done
  *   /headers                200, headers without end
+ *   /long-header /long-status   200, one header line, or the first line, without end
  *   /stall                  no answer
  *   /drip                   200, a byte every 50 ms
  *   /reset /hang-up         reset / closed before any answer

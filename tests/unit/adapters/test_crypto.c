@@ -89,6 +89,68 @@ static void base64_round_trips_at_every_size_around_a_block(void **state) {
     free(data);
 }
 
+static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Bit by bit. */
+static void spell(const uint8_t *data, size_t len, char *text) {
+    size_t at = 0;
+    for (size_t bit = 0; bit < len * 8; bit += 6) {
+        unsigned value = 0;
+        for (size_t i = bit; i < bit + 6; i++)
+            value = value << 1 | (i < len * 8 ? data[i / 8] >> (7 - i % 8) & 1U : 0U);
+        text[at++] = ALPHABET[value];
+    }
+    while (at % 4 != 0)
+        text[at++] = '=';
+    text[at] = '\0';
+}
+
+static void base64_of_any_size_is_what_the_bits_say(void **state) {
+    (void)state;
+    const struct gri_crypto *crypto = made();
+    enum { MOST = 400 };
+    uint8_t data[MOST];
+    char expected[MOST * 2];
+    crypto->random_bytes(data, MOST);
+    for (size_t len = 0; len <= MOST; len++) {
+        struct gri_bytes text, back;
+        struct gri_error error;
+        gri_bytes_init(&text, 0);
+        gri_bytes_init(&back, 0);
+        spell(data, len, expected);
+        assert_int_equal(crypto->base64_encode((struct gri_slice){data, len}, &text, &error), GRI_OK);
+        assert_string_equal(gri_bytes_text(&text), expected);
+        assert_int_equal(crypto->base64_decode(gri_bytes_slice(&text), &back, &error), GRI_OK);
+        assert_int_equal(back.len, len);
+        assert_memory_equal(gri_bytes_slice(&back).data, data, len);
+        gri_bytes_clear(&text);
+        gri_bytes_clear(&back);
+    }
+}
+
+static void any_byte_at_any_place_is_taken_only_if_it_is_of_the_alphabet(void **state) {
+    (void)state;
+    const struct gri_crypto *crypto = made();
+    enum { LENGTH = 160 };
+    uint8_t text[LENGTH];
+    struct gri_bytes out;
+    struct gri_error error;
+    gri_bytes_init(&out, 0);
+    memset(text, 'A', LENGTH);
+    for (size_t place = 0; place < LENGTH - 2; place++) {
+        for (int byte = 0; byte < 256; byte++) {
+            bool legal = byte != 0 && strchr(ALPHABET, byte) != NULL;
+            text[place] = (uint8_t)byte;
+            gri_bytes_reset(&out);
+            bool taken = crypto->base64_decode((struct gri_slice){text, LENGTH}, &out, &error) == GRI_OK;
+            if (taken != legal) fail_msg("byte %d at %zu", byte, place);
+            if (!taken) assert_int_equal(out.len, 0);
+        }
+        text[place] = 'A';
+    }
+    gri_bytes_clear(&out);
+}
+
 static void what_is_not_strict_base64_is_corrupt(void **state) {
     (void)state;
     const struct gri_crypto *crypto = made();
@@ -141,10 +203,16 @@ static void random_bytes_differ(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_gives_the_published_sums),      cmocka_unit_test(a_running_sum_equals_the_whole),
-        cmocka_unit_test(base64_gives_the_published_texts),     cmocka_unit_test(base64_round_trips_at_every_size_around_a_block),
-        cmocka_unit_test(what_is_not_strict_base64_is_corrupt), cmocka_unit_test(caps_are_kept),
-        cmocka_unit_test(a_token_has_its_blake2b_digest),       cmocka_unit_test(random_bytes_differ),
+        cmocka_unit_test(sha256_gives_the_published_sums),
+        cmocka_unit_test(a_running_sum_equals_the_whole),
+        cmocka_unit_test(base64_gives_the_published_texts),
+        cmocka_unit_test(base64_round_trips_at_every_size_around_a_block),
+        cmocka_unit_test(base64_of_any_size_is_what_the_bits_say),
+        cmocka_unit_test(any_byte_at_any_place_is_taken_only_if_it_is_of_the_alphabet),
+        cmocka_unit_test(what_is_not_strict_base64_is_corrupt),
+        cmocka_unit_test(caps_are_kept),
+        cmocka_unit_test(a_token_has_its_blake2b_digest),
+        cmocka_unit_test(random_bytes_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -321,6 +321,8 @@ static void an_answer_has_its_limits(void **state) {
     refuses(*state, "/announced/9000000000", GRI_R_too_large, GRI_PERMANENT);
     refuses(*state, "/endless", GRI_R_too_large, GRI_PERMANENT);
     refuses(*state, "/headers", GRI_R_too_large, GRI_PERMANENT);
+    refuses(*state, "/long-header", GRI_R_too_large, GRI_PERMANENT); /* libcurl calls this "out of memory" */
+    refuses(*state, "/long-status", GRI_R_too_large, GRI_PERMANENT);
     get(*state, &ask, "/body/100000");
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_int_equal(ask.fetch.body.len, 100000);
@@ -408,6 +410,14 @@ static void connections_are_used_again(void **state) {
     for (int i = 0; i < 20; i++)
         arrives(world, i % 2 ? "/ok" : "/status/200");
     assert_int_equal(raw_server_accepted(world->server), 1);
+}
+
+static void a_kept_connection_is_judged_again(void **state) {
+    struct world *world = *state;
+    arrives(world, "/ok");
+    gri_container_of(world->fetcher, struct gri_curl, port)->guard.count = 0; /* as if its address had become a refused one */
+    refuses(world, "/ok", GRI_R_refused_address, GRI_PERMANENT);
+    assert_int_equal(raw_server_accepted(world->server), 1); /* it was that connection, and nothing was sent on it */
 }
 
 static void a_connection_that_idled_too_long_is_not_used_again(void **state) {
@@ -515,6 +525,7 @@ int main(void) {
         IN_WORLD(a_cancelled_request_ends_at_the_next_turn),
         IN_WORLD(closing_ends_what_is_running),
         IN_WORLD(connections_are_used_again),
+        IN_WORLD(a_kept_connection_is_judged_again),
         IN_WORLD(a_connection_that_idled_too_long_is_not_used_again),
         IN_WORLD(a_connection_closed_as_it_is_used_again_costs_nothing),
         IN_WORLD(a_pool_of_dead_connections_costs_nothing),

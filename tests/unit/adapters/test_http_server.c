@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <grisaille/http.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -67,6 +68,13 @@ static bool more(void *stream, struct gri_bytes *out, bool *failed) {
     return --*left > 0;
 }
 
+static bool endless(void *stream, struct gri_bytes *out, bool *failed) {
+    static const uint8_t block[65536];
+    (void)stream, (void)failed;
+    gri_bytes_put_slice(out, (struct gri_slice){block, sizeof block});
+    return true;
+}
+
 static void finish(void *arg, struct gri_http_request *request, struct gri_http_response *response) {
     struct world *world = arg;
     struct upload *upload = request->state;
@@ -78,6 +86,10 @@ static void finish(void *arg, struct gri_http_request *request, struct gri_http_
         response->stream = left;
         response->stream_free = free;
         if (gri_http_query(request, "length")) response->length = 27;
+        return;
+    }
+    if (strcmp(request->path, "/endless") == 0) {
+        response->more = endless;
         return;
     }
     if (strcmp(request->path, "/slow") == 0) {
@@ -328,6 +340,82 @@ static void a_stream_that_fails_cuts_the_connection(void **state) {
     gri_bytes_clear(&answer);
 }
 
+static void headers_over_our_bound_are_a_problem_document(void **state) {
+    struct gri_bytes text;
+    gri_bytes_init(&text, 0);
+    gri_bytes_put(&text, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
+    for (int i = 0; i < 400; i++)
+        gri_bytes_printf(&text, "X-%d: %0100d\r\n", i, i);
+    gri_bytes_put(&text, "\r\n");
+    EXPECT(*state, gri_bytes_text(&text), "HTTP/1.1 431 ", "application/problem+json", "\"reason\":\"headers_too_large\"");
+    gri_bytes_clear(&text);
+    assert_int_equal(atomic_load(&((struct world *)*state)->begun), 0);
+}
+
+static void every_answer_has_the_headers_against_browsers(void **state) {
+    static const char *const asked[] = {"GET /" END, "GET /stream" END, "GET /a%00b" END, "GET /refused" END,
+                                        "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 50000000\r\n\r\nhello"};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        EXPECT(*state, asked[i], "Content-Security-Policy: default-src 'none'", "X-Content-Type-Options: nosniff",
+               "Referrer-Policy: no-referrer", "X-Frame-Options: DENY", "Cross-Origin-Resource-Policy: same-origin");
+    }
+}
+
+/* A byte now and then is not silence, but it is no progress either. `head`: what is sent at once; then `drip` again and again. */
+static void expect_stalling_client_is_ended(struct world *world, const char *head, const char *drip) {
+    struct timeval brief = {.tv_usec = 100000};
+    int fd = connect_to(world->port);
+    time_t before = time(NULL);
+    char byte;
+    assert_true(say(fd, head, strlen(head)));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief);
+    while (time(NULL) - before < 30) {
+        (void)say(fd, drip, strlen(drip));
+        ssize_t n = recv(fd, &byte, 1, 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) break;
+    }
+    assert_true(time(NULL) - before < 20);
+    close(fd);
+}
+
+static void a_client_that_drips_is_ended(void **state) {
+    struct world *world = *state;
+    expect_stalling_client_is_ended(world, "GET / HTTP/1.1\r\nHost: h\r\n", "X: y\r\n");
+    expect_stalling_client_is_ended(world, "POST /large HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n", "x");
+    wait_done(world, 1);
+    assert_int_equal(atomic_load(&world->unsent), 1);
+    EXPECT(world, "GET /still" END, "GET /still");
+}
+
+static void a_client_that_reads_a_large_answer_too_slowly_is_ended(void **state) {
+    struct world *world = *state;
+    int small = 4096, fd = connect_to(world->port);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    assert_true(say(fd, "GET /endless" END, strlen("GET /endless" END)));
+    time_t before = time(NULL);
+    char byte;
+    while (atomic_load(&world->done) == 0 && time(NULL) - before < 30) {
+        (void)recv(fd, &byte, 1, MSG_DONTWAIT);
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    wait_done(world, 1);
+    assert_int_equal(atomic_load(&world->unsent), 1);
+    close(fd);
+}
+
+static void idle_connections_make_room_for_a_new_one(void **state) {
+    struct world *world = *state;
+    int idle[64];
+    for (size_t i = 0; i < 64; i++) {
+        idle[i] = connect_to(world->port);
+        assert_true(idle[i] >= 0);
+        (void)say(idle[i], "GET / HT", 8);
+        if (i % 16 == 15) EXPECT(world, "GET /new" END, "GET /new");
+    }
+    for (size_t i = 0; i < 64; i++)
+        close(idle[i]);
+}
+
 static void headers_over_the_bound_are_refused(void **state) {
     struct gri_bytes text;
     gri_bytes_init(&text, 0);
@@ -443,6 +531,11 @@ int main(void) {
         SERVED(long_answers_are_streamed),
         SERVED(a_stream_that_fails_cuts_the_connection),
         SERVED(headers_over_the_bound_are_refused),
+        SERVED(headers_over_our_bound_are_a_problem_document),
+        SERVED(every_answer_has_the_headers_against_browsers),
+        SERVED(a_client_that_drips_is_ended),
+        SERVED(a_client_that_reads_a_large_answer_too_slowly_is_ended),
+        SERVED(idle_connections_make_room_for_a_new_one),
         SERVED(a_client_that_goes_away_is_cleaned_up),
         SERVED(a_silent_client_is_closed),
         SERVED(stop_lets_a_running_request_finish_and_takes_no_more),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every operation of the Redis stream, against a real server. */
+/* Entries of the Redis stream, from dispatch to ack, against a real server. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,103 +8,11 @@
 
 #include <cmocka.h>
 
-#include "redis_world.h"
+#include "redis_calls.h"
 
 #include <grisaille/bytes.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct redis_world world;
-
-static int set_up(void **state) {
-    (void)state;
-    world_start(&world, NULL);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    world_stop(&world);
-    return 0;
-}
-
-/* Submits through `call`, checks that `done` does not come inside it, and waits. */
-#define RUN(request, call) \
-    (world_arm(&(request)->op), (void)(call), assert_false(world_done(&(request)->op)), world_finish(&world, &(request)->op))
-#define RUN_OK(stream, operation, request) assert_int_equal(RUN(request, (stream)->ops->operation((stream), (request))), GRI_OK)
-
-static void set_job(struct gri_job *job, int number) {
-    *job = (struct gri_job){.run = number + 1};
-    gri_format(job->key, sizeof job->key, "%064d:gray", number);
-    gri_copy(job->pipeline, sizeof job->pipeline, "gray@0123456789ab");
-    char url[64];
-    gri_format(url, sizeof url, "https://picsum.photos/id/%d/200", number);
-    job->url = gri_strdup(url);
-}
-
-/* Dispatches jobs first … first+count-1; returns how many went in. */
-static size_t dispatch(struct gri_stream *stream, int first, size_t count, int64_t limit, int64_t *inflight) {
-    struct gri_job *jobs = gri_calloc(count, sizeof *jobs);
-    enum gri_dispatched *results = gri_calloc(count, sizeof *results);
-    for (size_t i = 0; i < count; i++)
-        set_job(&jobs[i], first + (int)i);
-    struct gri_stream_dispatch request = {.jobs = jobs, .count = count, .limit = limit, .results = results};
-    RUN_OK(stream, dispatch, &request);
-    size_t in = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (results[i] == GRI_DISPATCHED) in++;
-        gri_job_clear(&jobs[i]);
-    }
-    free(jobs);
-    free(results);
-    if (inflight) *inflight = request.inflight;
-    return in;
-}
-
-static struct gri_stream_read read_some(struct gri_stream *stream, enum gri_stream_name name, size_t max, int64_t block_ms) {
-    struct gri_stream_read read = {.stream = name, .max = max, .block_ms = block_ms};
-    RUN_OK(stream, read, &read);
-    return read;
-}
-
-static enum gri_fence ack_one(struct gri_stream *stream, enum gri_stream_name name, const char *id, const char *key) {
-    char ids[1][GRI_ENTRY_ID_MAX], keys[1][GRI_KEY_MAX];
-    enum gri_fence fence = GRI_FENCED;
-    gri_copy(ids[0], sizeof ids[0], id);
-    gri_copy(keys[0], sizeof keys[0], key ? key : "");
-    struct gri_stream_ack ack = {.stream = name,
-                                 .ids = (const char(*)[GRI_ENTRY_ID_MAX])ids,
-                                 .keys = key ? (const char(*)[GRI_KEY_MAX])keys : NULL,
-                                 .count = 1,
-                                 .fences = &fence};
-    RUN_OK(stream, ack, &ack);
-    return fence;
-}
-
-static enum gri_fence beat_one(struct gri_stream *stream, const char *id) {
-    char ids[1][GRI_ENTRY_ID_MAX];
-    enum gri_fence fence = GRI_FENCED;
-    gri_copy(ids[0], sizeof ids[0], id);
-    struct gri_stream_heartbeat beat = {
-        .stream = GRI_STREAM_JOBS, .ids = (const char(*)[GRI_ENTRY_ID_MAX])ids, .count = 1, .fences = &fence};
-    RUN_OK(stream, heartbeat, &beat);
-    return fence;
-}
-
-static struct gri_stream_reclaim reclaim_some(struct gri_stream *stream, enum gri_stream_name name, size_t max) {
-    struct gri_stream_reclaim reclaim = {.stream = name, .min_idle_ms = 0, .max = max};
-    RUN_OK(stream, reclaim, &reclaim);
-    return reclaim;
-}
-
-static enum gri_inflight inspect_one(struct gri_stream *stream, const char *key, bool deep) {
-    char keys[1][GRI_KEY_MAX];
-    enum gri_inflight result = GRI_NOT_INFLIGHT;
-    gri_copy(keys[0], sizeof keys[0], key);
-    struct gri_stream_inspect inspect = {.keys = (const char(*)[GRI_KEY_MAX])keys, .count = 1, .deep = deep, .results = &result};
-    RUN_OK(stream, inspect, &inspect);
-    return result;
-}
 
 static void a_dispatched_job_is_read_with_all_its_fields_and_acked_away(void **state) {
     (void)state;
@@ -407,152 +315,6 @@ static void stats_clear_marks_whose_entry_was_deleted(void **state) {
     world_drop_stream(&world, stream);
 }
 
-static void a_consumer_leaves_only_with_empty_hands(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1");
-    dispatch(stream, 1, 1, 10, NULL);
-    struct gri_stream_read read = read_some(stream, GRI_STREAM_JOBS, 1, 1000);
-    struct gri_stream_leave leave = {.stream = GRI_STREAM_JOBS};
-    RUN_OK(stream, leave, &leave);
-    assert_false(leave.removed);
-    ack_one(stream, GRI_STREAM_JOBS, read.jobs[0].id, read.jobs[0].job.key);
-    RUN_OK(stream, leave, &leave);
-    assert_true(leave.removed);
-    struct gri_stream_stats stats = {0};
-    RUN_OK(stream, stats, &stats);
-    assert_int_equal(stats.jobs.consumers, 0);
-    gri_job_entries_free(read.jobs, read.count);
-    world_drop_stream(&world, stream);
-}
-
-static void an_empty_read_ends_after_its_time_and_a_cancelled_one_at_once(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1");
-    int64_t begin = gri_now_ms(world.loop);
-    struct gri_stream_read read = read_some(stream, GRI_STREAM_JOBS, 1, 80);
-    assert_int_equal(read.count, 0);
-    assert_true(gri_now_ms(world.loop) - begin >= 75);
-
-    for (int turns_ms = 0; turns_ms <= 50; turns_ms += 50) { /* right after the submit, and when it is surely blocked */
-        begin = gri_now_ms(world.loop);
-        read = (struct gri_stream_read){.stream = GRI_STREAM_JOBS, .max = 1, .block_ms = 60000};
-        world_arm(&read.op);
-        stream->ops->read(stream, &read);
-        if (turns_ms) world_turn(&world, turns_ms);
-        stream->ops->cancel_read(stream, &read);
-        assert_int_equal(world_finish(&world, &read.op), GRI_OK);
-        assert_int_equal(read.count, 0);
-        assert_true(gri_now_ms(world.loop) - begin < 5000);
-    }
-    struct gri_stream_read again = read_some(stream, GRI_STREAM_URLS, 1, 0); /* no blocking at all */
-    assert_int_equal(again.count, 0);
-    world_drop_stream(&world, stream);
-}
-
-static void a_blocked_read_gets_what_arrives(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1");
-    struct gri_stream_read read = {.stream = GRI_STREAM_JOBS, .max = 10, .block_ms = 10000};
-    world_arm(&read.op);
-    stream->ops->read(stream, &read);
-    world_turn(&world, 50);
-    dispatch(stream, 3, 1, 10, NULL); /* commands are not held up by the blocked read */
-    assert_int_equal(world_finish(&world, &read.op), GRI_OK);
-    assert_int_equal(read.count, 1);
-    gri_job_entries_free(read.jobs, read.count);
-    world_drop_stream(&world, stream);
-}
-
-static void gate(struct gri_stream *stream, double per_second, size_t take, int64_t horizon_ms, int64_t *wait_ms,
-                 int64_t *blocked_ms) {
-    struct gri_stream_gate request = {
-        .host = "picsum.photos", .per_second = per_second, .take = take, .horizon_ms = horizon_ms, .wait_ms = wait_ms};
-    RUN_OK(stream, gate, &request);
-    *blocked_ms = request.blocked_ms;
-}
-
-static void the_gate_spaces_requests_exactly_and_remembers(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1"), *other = world_ready_stream(&world, "w2");
-    int64_t wait[8], blocked = -1;
-    gate(stream, 2, 5, 10000, wait, &blocked);
-    assert_int_equal(blocked, 0);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(wait[i], i * 500);
-    int64_t begin = gri_now_ms(world.loop);
-    gate(other, 2, 1, 10000, wait, &blocked); /* the fleet's, not the process' */
-    int64_t passed = gri_now_ms(world.loop) - begin;
-    assert_true(wait[0] <= 2500 && wait[0] >= 2500 - passed - 50);
-    gate(stream, 2, 2, 1000, wait, &blocked); /* beyond the horizon nothing is reserved */
-    assert_int_equal(wait[0], -1);
-    assert_int_equal(wait[1], -1);
-    gate(other, 2, 1, 10000, wait, &blocked);
-    assert_true(wait[0] <= 3000 && wait[0] > 2500);
-    gate(stream, 0, 3, 0, wait, &blocked); /* no budget */
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(wait[i], 0);
-    assert_true(world_command(&world, "PTTL {gri}:host:picsum.photos") > 0);
-    world_drop_stream(&world, stream);
-    world_drop_stream(&world, other);
-}
-
-static void a_blocked_host_grants_nothing_and_a_block_is_never_shortened(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1");
-    int64_t wait[2], blocked = -1;
-    struct gri_stream_block block = {.host = "picsum.photos", .ms = 60000};
-    RUN_OK(stream, block, &block);
-    block.ms = 1000;
-    RUN_OK(stream, block, &block);
-    gate(stream, 100, 2, 100000, wait, &blocked);
-    assert_true(blocked > 55000 && blocked <= 60000);
-    assert_int_equal(wait[0], -1);
-    assert_int_equal(wait[1], -1);
-    gate(stream, 0, 1, 100000, wait, &blocked);
-    assert_int_equal(wait[0], -1);
-    gate(stream, 0, 0, 100000, wait, &blocked); /* only asked whether it is blocked */
-    assert_true(blocked > 55000 && blocked <= 60000);
-    assert_true(world_command(&world, "PTTL {gri}:host:picsum.photos") > 55000);
-    world_drop_stream(&world, stream);
-}
-
-static void scripts_survive_a_flush_of_the_script_cache(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1");
-    assert_int_equal(dispatch(stream, 0, 1, 100, NULL), 1);
-    world_command(&world, "SCRIPT FLUSH");
-    assert_int_equal(dispatch(stream, 1, 600, 1000, NULL), 600);
-    world_drop_stream(&world, stream);
-}
-
-static void a_key_of_a_wrong_type_fails_before_anything_is_written(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1");
-    world_command(&world, "SET {gri}:inflight x");
-    struct gri_job job;
-    enum gri_dispatched result;
-    set_job(&job, 1);
-    struct gri_stream_dispatch request = {.jobs = &job, .count = 1, .limit = 10, .results = &result};
-    assert_int_equal(RUN(&request, stream->ops->dispatch(stream, &request)), GRI_RETRY);
-    assert_int_equal(request.op.error.reason, GRI_R_stream);
-    assert_false(request.op.error.unknown);
-    assert_int_equal(world_command(&world, "XLEN {gri}:jobs"), 0);
-    gri_job_clear(&job);
-    world_drop_stream(&world, stream);
-}
-
-static void requests_for_nothing_end_well(void **state) {
-    (void)state;
-    struct gri_stream *stream = world_ready_stream(&world, "w1");
-    struct gri_stream_ack ack = {.stream = GRI_STREAM_JOBS};
-    struct gri_stream_read read = {.stream = GRI_STREAM_JOBS, .block_ms = 100};
-    struct gri_stream_reclaim reclaim = {.stream = GRI_STREAM_JOBS};
-    RUN_OK(stream, ack, &ack);
-    RUN_OK(stream, read, &read);
-    RUN_OK(stream, reclaim, &reclaim);
-    world_drop_stream(&world, stream);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -570,14 +332,6 @@ int main(void) {
         TEST(a_deep_look_finds_what_can_no_longer_reach_a_worker),
         TEST(stats_tell_depths_ages_and_memory),
         TEST(stats_clear_marks_whose_entry_was_deleted),
-        TEST(a_consumer_leaves_only_with_empty_hands),
-        TEST(an_empty_read_ends_after_its_time_and_a_cancelled_one_at_once),
-        TEST(a_blocked_read_gets_what_arrives),
-        TEST(the_gate_spaces_requests_exactly_and_remembers),
-        TEST(a_blocked_host_grants_nothing_and_a_block_is_never_shortened),
-        TEST(scripts_survive_a_flush_of_the_script_cache),
-        TEST(a_key_of_a_wrong_type_fails_before_anything_is_written),
-        TEST(requests_for_nothing_end_well),
     };
     return cmocka_run_group_tests_name("redis_stream", tests, NULL, NULL);
 }

@@ -287,6 +287,13 @@ static enum gri_status totals(struct gri_archive *archive, struct gri_json **out
     return GRI_OK;
 }
 
+static enum gri_status services(struct gri_archive *archive, struct gri_json **out, struct gri_error *error) {
+    struct fake_archive *self = self_of(archive);
+    if (fails(self, error) != GRI_OK) return error->status;
+    *out = gri_json_array();
+    return GRI_OK;
+}
+
 const struct gri_archive_ops fake_archive_ops = {.prepare = prepare,
                                                  .ping = prepare,
                                                  .put_definition = put_definition,
@@ -306,4 +313,6 @@ const struct gri_archive_ops fake_archive_ops = {.prepare = prepare,
                                                  .image = image,
                                                  .images = images,
                                                  .events = events,
-                                                 .totals = totals};
+                                                 .totals = totals,
+                                                 .services = services,
+                                                 .steering = &fake_steering_ops};

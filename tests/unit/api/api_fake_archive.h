@@ -38,7 +38,11 @@ struct fake_archive {
     enum gri_reason fail;
     int64_t refuse_chunk;
     int open_pushes; /* begun, neither committed nor aborted */
+    enum gri_steer steered;
+    char told[48], told_by[GRI_NAME_MAX]; /* the last event told, and whose doing it was */
 };
+
+extern const struct gri_steering_ops fake_steering_ops;
 
 /* The API over the fake, with real crypto and gzip, the shipped rules and two pipelines, gray@0123456789ab and small@…. */
 struct fixture {

@@ -75,6 +75,81 @@ static void test_the_scheme_of_authorization_must_be_bearer(void **state) {
     fixture_close(&f);
 }
 
+static size_t comparisons;
+
+static bool count_comparison(const char *a, const char *b) {
+    comparisons++;
+    return strcmp(a, b) == 0;
+}
+
+/* Time must not tell which token matched, nor whether one did: each time all digests are compared, whole, by digest_equal. */
+static void test_every_token_is_compared_whatever_matches(void **state) {
+    static const char *const given[] = {"reader-token", "pusher-token", "both-token", "wrong", ""};
+    struct fixture f;
+    (void)state;
+    fixture_open(&f, 4, 1 << 20);
+    struct gri_crypto counting = *f.crypto;
+    counting.digest_equal = count_comparison;
+    f.api->options.crypto = &counting;
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        struct gri_api_reply reply;
+        comparisons = 0;
+        fixture_ask(&f, &(struct ask){.target = "/v1/stats", .token = given[i]}, &reply);
+        assert_int_equal(comparisons, 4);
+        gri_api_reply_clear(&reply);
+    }
+    fixture_close(&f);
+}
+
+static int status_for(struct fixture *f, const char *method, const char *host, const char *origin, bool trusted) {
+    struct gri_api_reply reply = {0};
+    struct gri_api_request request = {.method = method,
+                                      .path = "/v1/catalogs",
+                                      .authorization = "Bearer admin-token",
+                                      .host = host,
+                                      .origin = origin,
+                                      .trusted = trusted};
+    struct gri_api_push *push = NULL;
+    if (gri_api_is_push(&request)) {
+        push = gri_api_push_begin(f->api, &request, &reply);
+        if (push) gri_api_push_end(push, &reply);
+    } else {
+        gri_api_handle(f->api, &request, &reply);
+    }
+    int status = reply.status;
+    if (status == 403) assert_problem(&reply, 403, "forbidden");
+    gri_api_reply_clear(&reply);
+    return status;
+}
+
+static void test_without_tokens_a_browser_is_not_believed(void **state) {
+    static const char *const mine[] = {NULL,        "localhost",      "LocalHost:8480", "localhost.", "page.localhost:1",
+                                       "127.0.0.1", "127.9.9.9:8480", "[::1]:8480"};
+    static const char *const rebound[] = {"evil.example",           "evil.example:8480",      "notlocalhost",
+                                          "127.0.0.1.evil.example", "localhost.evil.example", ""};
+    static const char *const foreign[] = {"http://evil.example",   "null",    "",
+                                          "http://localhost:9999", "file://", "http://localhost:8480.evil.example"};
+    struct fixture f;
+    (void)state;
+    fixture_open(&f, 0, 1 << 20);
+    for (size_t i = 0; i < sizeof mine / sizeof *mine; i++)
+        assert_int_equal(status_for(&f, "GET", mine[i], NULL, false), 200);
+    for (size_t i = 0; i < sizeof rebound / sizeof *rebound; i++) {
+        assert_int_equal(status_for(&f, "GET", rebound[i], NULL, false), 403);
+        assert_int_equal(status_for(&f, "POST", rebound[i], NULL, false), 403);
+    }
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        assert_int_equal(status_for(&f, "POST", "localhost:8480", foreign[i], false), 403);
+    assert_int_equal(f.archive.catalog_count, 0);
+    assert_int_equal(status_for(&f, "POST", "localhost:8480", "http://localhost:8480", false), 202);
+    assert_int_equal(status_for(&f, "POST", "evil.example", "http://evil.example", true), 200); /* the command line's own */
+    fixture_close(&f);
+    fixture_open(&f, 4, 1 << 20);
+    assert_int_equal(status_for(&f, "GET", "api.example", NULL, false), 200);
+    assert_int_equal(status_for(&f, "POST", "inside:80", "https://api.example", false), 202);
+    fixture_close(&f);
+}
+
 static void test_without_tokens_everything_is_allowed(void **state) {
     struct fixture f;
     (void)state;
@@ -86,7 +161,8 @@ static void test_without_tokens_everything_is_allowed(void **state) {
 
 static void test_unknown_routes_and_methods(void **state) {
     static const char *const unknown[] = {"",
-                                          "/",
+                                          "/page",
+                                          "/page/../app.js",
                                           "/v1",
                                           "/v1/",
                                           "/v1/catalogs/",
@@ -135,7 +211,7 @@ static void test_openapi_describes_every_route_and_no_other(void **state) {
     const struct gri_json *paths = gri_json_get(json, "paths");
     for (size_t i = 0; i < count; i++) {
         const struct gri_json *path = gri_json_get(paths, routes[i].pattern);
-        const char *method = strcmp(routes[i].method, "GET") == 0 ? "get" : "post";
+        const char *method = strcmp(routes[i].method, "GET") == 0 ? "get" : strcmp(routes[i].method, "DELETE") == 0 ? "delete" : "post";
         const struct gri_json *operation = gri_json_get(path, method);
         assert_non_null(operation);
         assert_string_equal(gri_json_str(operation, "summary", ""), routes[i].summary);
@@ -172,9 +248,48 @@ static void test_every_route_answers_and_tells_its_pattern(void **state) {
     fixture_close(&f);
 }
 
+/* The query parameters without which it answers 400. */
+static void add_required(const struct gri_api_route *route, char target[200]) {
+    static const char *const required[][3] = {{"GET", "/v1/urls", "?url=https://picsum.photos/1"},
+                                              {"GET", "/v1/similar", "?phash=0123456789abcdef"},
+                                              {"POST", "/v1/dead/retry", "?all=true"},
+                                              {"POST", "/v1/dead/drop", "?all=true"},
+                                              {"DELETE", "/v1/images/{sha256}", "?reason=asked"}};
+    for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
+        size_t len = strlen(target);
+        if (strcmp(route->method, required[i][0]) == 0 && strcmp(route->pattern, required[i][1]) == 0)
+            gri_copy(target + len, 200 - len, required[i][2]);
+    }
+}
+
+static void test_what_is_steered_bears_its_name(void **state) {
+    struct fixture f;
+    struct gri_api_reply reply;
+    (void)state;
+    fixture_open(&f, 0, 1 << 20);
+    expect(&f, "POST", "/v1/dead/retry", NULL, 400, "bad_request"); /* all of them only by name */
+    expect(&f, "POST", "/v1/dead/retry?reason=nonsense", NULL, 400, "bad_request");
+    expect(&f, "DELETE", "/v1/images/0123456789abcdef", NULL, 400, "bad_request"); /* why? */
+    expect(&f, "DELETE", "/v1/images/0123456789abcdef?reason=asked", NULL, 404, "not_found");
+    expect(&f, "POST", "/v1/hosts/a b/pause", NULL, 400, "bad_request");
+    fixture_ask(&f, &(struct ask){.method = "POST", .target = "/v1/dead/retry?reason=timeout&since=2w"}, &reply);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(f.archive.told, "dead_retried");
+    assert_string_equal(f.archive.last_filter.reason, "timeout");
+    assert_true(f.archive.last_filter.since_ms > 0);
+    assert_int_equal(f.archive.last_filter.limit, 0);
+    gri_api_reply_clear(&reply);
+    fixture_ask(&f, &(struct ask){.method = "POST", .target = "/v1/hosts/Picsum.Photos/pause"}, &reply);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(f.archive.told, "host_paused");
+    gri_api_reply_clear(&reply);
+    fixture_close(&f);
+}
+
 static void test_a_store_that_is_away_is_503_on_every_route_that_reads_it(void **state) {
     static const char *const free_routes[] = {"/v1/transforms", "/v1/pipelines", "/v1/reasons",  "/healthz",
-                                              "/readyz",        "/metrics",      "/openapi.json"};
+                                              "/readyz",        "/metrics",      "/openapi.json", "/",
+                                              "/page/{file}"};
     struct fixture f;
     struct gri_api_reply reply;
     size_t count;
@@ -189,11 +304,38 @@ static void test_a_store_that_is_away_is_503_on_every_route_that_reads_it(void *
             reads = reads && strcmp(routes[i].pattern, free_routes[k]) != 0;
         if (!reads) continue;
         fill_in(routes[i].pattern, target);
-        if (strcmp(target, "/v1/urls") == 0) gri_copy(target, sizeof target, "/v1/urls?url=https://picsum.photos/1");
+        add_required(&routes[i], target);
         fixture_ask(&f, &(struct ask){.method = routes[i].method, .target = target}, &reply);
         assert_problem(&reply, 503, "unavailable");
         gri_api_reply_clear(&reply);
     }
+    fixture_close(&f);
+}
+
+static void test_the_page_is_served_with_its_policy_and_without_a_token(void **state) {
+    static const char *const files[] = {"/", "/page/app.js", "/page/style.css", "/page/icon.svg"};
+    struct fixture f;
+    struct gri_api_reply reply;
+    (void)state;
+    fixture_open(&f, 1, 1 << 20);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        fixture_ask(&f, &(struct ask){.method = "GET", .target = files[i]}, &reply);
+        assert_int_equal(reply.status, 200);
+        assert_true(reply.body.len > 100);
+        const char *etag = NULL, *policy = NULL;
+        for (size_t k = 0; k < reply.header_count; k++) {
+            if (strcmp(reply.headers[k].name, "ETag") == 0) etag = reply.headers[k].value;
+            if (strcmp(reply.headers[k].name, "Content-Security-Policy") == 0) policy = reply.headers[k].value;
+        }
+        assert_non_null(etag);
+        assert_non_null(policy);
+        assert_non_null(strstr(policy, "default-src 'none'"));
+        assert_null(strstr(policy, "unsafe"));
+        gri_api_reply_clear(&reply);
+    }
+    fixture_ask(&f, &(struct ask){.method = "GET", .target = "/page/passwd"}, &reply);
+    assert_problem(&reply, 404, "not_found");
+    gri_api_reply_clear(&reply);
     fixture_close(&f);
 }
 
@@ -288,11 +430,15 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens_and_scopes),
         cmocka_unit_test(test_the_scheme_of_authorization_must_be_bearer),
+        cmocka_unit_test(test_every_token_is_compared_whatever_matches),
+        cmocka_unit_test(test_without_tokens_a_browser_is_not_believed),
         cmocka_unit_test(test_without_tokens_everything_is_allowed),
         cmocka_unit_test(test_unknown_routes_and_methods),
         cmocka_unit_test(test_openapi_describes_every_route_and_no_other),
         cmocka_unit_test(test_every_route_answers_and_tells_its_pattern),
+        cmocka_unit_test(test_what_is_steered_bears_its_name),
         cmocka_unit_test(test_a_store_that_is_away_is_503_on_every_route_that_reads_it),
+        cmocka_unit_test(test_the_page_is_served_with_its_policy_and_without_a_token),
         cmocka_unit_test(test_reasons_are_the_table),
         cmocka_unit_test(test_probes_and_stats),
         cmocka_unit_test(test_a_url_is_explained),

@@ -142,12 +142,22 @@ static void credentials_leave_text(void **state) {
                        "mongodb://***@a,b/?replicaSet=r&tlsCertificateKeyFilePassword=***&w=1");
 }
 
+static void a_csv_field_doubles_its_quotes(void **state) {
+    struct gri_bytes bytes;
+    (void)state;
+    gri_bytes_init(&bytes, 0);
+    gri_bytes_put_csv(&bytes, "");
+    gri_bytes_put_csv(&bytes, "a,\"b\"\n");
+    assert_string_equal(gri_bytes_text(&bytes), "\"\"\"a,\"\"b\"\"\n\"");
+    gri_bytes_clear(&bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_is_always_terminated),    cmocka_unit_test(growth_past_the_cap_fails_and_changes_nothing),
         cmocka_unit_test(a_failed_put_sticks_until_reset), cmocka_unit_test(move_empties_the_source_and_frees_the_target),
         cmocka_unit_test(copies_tell_when_they_are_cut),   cmocka_unit_test(utf8_is_what_unicode_says),
-        cmocka_unit_test(credentials_leave_text),
+        cmocka_unit_test(credentials_leave_text),          cmocka_unit_test(a_csv_field_doubles_its_quotes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

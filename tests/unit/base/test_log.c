@@ -140,6 +140,55 @@ static void levels_are_found_by_name(void **state) {
 
 #define WITH_SINK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+#define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void a_job_brings_its_trace_id(void **state) {
+    struct sink *sink = *state;
+    gri_log(sink->log, GRI_INFO, "job_lost", GRI_TEXT("job", KEY ":gray"), GRI_NUM("ms", 3));
+    struct gri_json *value = line(sink);
+    assert_string_equal(gri_json_str(value, "trace", ""), "0123456789abcdef0123456789abcdef");
+    gri_json_free(value);
+}
+
+static void what_is_no_job_key_brings_none(void **state) {
+    struct sink *sink = *state;
+    gri_log(sink->log, GRI_INFO, "job_lost", GRI_TEXT("job", "short"), GRI_TEXT("image", KEY));
+    struct gri_json *value = line(sink);
+    assert_null(gri_json_get(value, "trace"));
+    gri_json_free(value);
+}
+
+static void ecs_has_its_own_names_and_always_a_message(void **state) {
+    struct sink *sink = *state;
+    gri_log_set_format(sink->log, GRI_LOG_ECS);
+    gri_log(sink->log, GRI_WARN, "dead_letter", GRI_TEXT("job", KEY ":gray"), GRI_TEXT("url", "http://a/"),
+            GRI_TEXT("reason", "http_4xx"), GRI_TEXT("detail", "404 Not Found"), GRI_NUM("ms", 3), GRI_NUM("attempt", 2));
+    struct gri_json *value = line(sink);
+    static const char *const texts[][2] = {
+        {"log.level", "warn"},          {"message", "404 Not Found"},    {"event.action", "dead_letter"},
+        {"service.name", "grisaille"},  {"service.node.role", "worker"}, {"service.node.name", "host-1-ab"},
+        {"url.full", "http://a/"},      {"error.code", "http_4xx"},      {"trace.id", "0123456789abcdef0123456789abcdef"},
+        {"grisaille.job", KEY ":gray"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        assert_string_equal(gri_json_str(value, texts[i][0], ""), texts[i][1]);
+    assert_int_equal(gri_json_get_int(value, "event.duration", 0), 3000000);
+    assert_int_equal(gri_json_get_int(value, "grisaille.attempt", 0), 2);
+    assert_int_equal(strlen(gri_json_str(value, "@timestamp", "")), 24);
+    assert_null(gri_json_get(value, "detail"));
+    gri_json_free(value);
+}
+
+static void ecs_without_a_sentence_has_the_event_as_message(void **state) {
+    struct sink *sink = *state;
+    gri_log_set_format(sink->log, GRI_LOG_ECS);
+    gri_log(sink->log, GRI_INFO, "started", GRI_TEXT("version", "1"));
+    struct gri_json *value = line(sink);
+    assert_string_equal(gri_json_str(value, "message", ""), "started");
+    assert_string_equal(gri_json_str(value, "service.version", ""), "1");
+    gri_json_free(value);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_SINK(a_line_has_time_level_role_instance_event_and_fields),
@@ -148,6 +197,10 @@ int main(void) {
         WITH_SINK(long_and_broken_text_is_cut_between_characters),
         WITH_SINK(a_line_too_long_loses_fields_and_says_so),
         WITH_SINK(an_error_gives_reason_class_and_detail),
+        WITH_SINK(a_job_brings_its_trace_id),
+        WITH_SINK(what_is_no_job_key_brings_none),
+        WITH_SINK(ecs_has_its_own_names_and_always_a_message),
+        WITH_SINK(ecs_without_a_sentence_has_the_event_as_message),
         cmocka_unit_test(levels_are_found_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

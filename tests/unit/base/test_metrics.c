@@ -172,6 +172,20 @@ static void promtool_accepts_the_text(void **state) {
     free(text);
 }
 
+static void a_total_sums_a_family_or_those_with_a_label(void **state) {
+    double total;
+    gri_counter_add(gri_metrics_counter(*state, "grisaille_finished_total", "URLs.", "outcome=\"stored\""), 7);
+    gri_counter_add(gri_metrics_counter(*state, "grisaille_finished_total", "URLs.", "outcome=\"dead\""), 2);
+    assert_true(gri_metrics_total(*state, "grisaille_finished_total", NULL, &total));
+    assert_true(total > 8.5 && total < 9.5);
+    assert_true(gri_metrics_total(*state, "grisaille_finished_total", "outcome=\"dead\"", &total));
+    assert_true(total > 1.5 && total < 2.5);
+    assert_false(gri_metrics_total(*state, "grisaille_finished_total", "outcome=\"lost\"", &total));
+    assert_false(gri_metrics_total(*state, "grisaille_finished", NULL, &total));
+    assert_true(gri_metrics_total(*state, "process_resident_memory_bytes", NULL, &total));
+    assert_true(total > 100000);
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -179,6 +193,7 @@ int main(void) {
         FRESH(a_series_is_found_again),
         FRESH(gauges_are_set_and_added_to),
         FRESH(a_histogram_counts_into_cumulative_buckets),
+        FRESH(a_total_sums_a_family_or_those_with_a_label),
         FRESH(labels_and_help_are_escaped),
         FRESH(nothing_happens_without_a_registry),
         FRESH(series_past_the_limit_share_one),

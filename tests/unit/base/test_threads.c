@@ -139,7 +139,7 @@ static void work_runs_elsewhere_and_done_on_the_loop(void **state) {
     (void)state;
     struct small_loop loop = {.loop = {.ops = &LOOP_OPS}, .lock = PTHREAD_MUTEX_INITIALIZER};
     struct job jobs[100] = {0};
-    struct gri_executor *executor = gri_threads_create(&loop.loop, "a-long-name-of-threads", 3, 100, NULL);
+    struct gri_executor *executor = gri_threads_create(&loop.loop, "a-long-name-of-threads", 3, 100, NULL, NULL);
     for (int i = 0; i < 100; i++) {
         jobs[i].task.work = work;
         jobs[i].task.done = done;
@@ -164,7 +164,7 @@ static void a_full_executor_takes_nothing_and_destroy_drains(void **state) {
     atomic_bool gate = false;
     struct job jobs[10] = {0};
     int taken = 0;
-    struct gri_executor *executor = gri_threads_create(&loop.loop, "t", 1, 2, NULL);
+    struct gri_executor *executor = gri_threads_create(&loop.loop, "t", 1, 2, NULL, NULL);
     for (int64_t until = now_ms() + 5000; now_ms() < until && taken < 3; sleep_ms(1)) {
         jobs[taken] = (struct job){.task = {.work = work, .done = done}, .gate = &gate};
         if (gri_submit(executor, &jobs[taken].task)) taken++;

@@ -127,7 +127,17 @@ static void settle(struct gri_ledger *port, struct gri_ledger_settle *request) {
     struct fake_ledger *ledger = self(port);
     fake_trace_add(ledger->trace, "settle %s", request->catalog);
     if (!answer(ledger, &request->op, "settle")) return;
-    known_catalog(ledger, request->catalog)->state = GRI_CATALOG_FINISHED;
+    struct fake_catalog *catalog = known_catalog(ledger, request->catalog);
+    bool stopped = catalog->state == GRI_CATALOG_CANCELLED || catalog->state == GRI_CATALOG_DELETING;
+    for (size_t i = 0; stopped && i < ledger->url_count; i++) {
+        struct fake_url *url = &ledger->urls[i];
+        bool pending = url->state == GRI_URL_QUEUED || url->state == GRI_URL_WAITING;
+        if (pending && strcmp(url->catalog, catalog->id) == 0) url->state = GRI_URL_DEAD;
+    }
+    if (open_of(ledger, catalog) > 0) return;
+    for (size_t i = 0; i < catalog->chunk_count; i++)
+        if (!catalog->chunks[i].admitted) return;
+    catalog->state = GRI_CATALOG_FINISHED;
     request->finished = true;
 }
 
@@ -304,6 +314,12 @@ static void reap(struct gri_ledger *port, struct gri_ledger_reap *request) {
     (void)answer(self(port), &request->op, "reap");
 }
 
+static void upkeep(struct gri_ledger *port, struct gri_ledger_upkeep *request) {
+    request->more = false;
+    fake_trace_add(self(port)->trace, "upkeep");
+    (void)answer(self(port), &request->op, "upkeep");
+}
+
 static void gauges(struct gri_ledger *port, struct gri_ledger_gauges *request) {
     (void)answer(self(port), &request->op, "gauges");
 }
@@ -332,7 +348,8 @@ void fake_ledger_init(struct fake_ledger *ledger, struct fake_loop *loop, struct
                                               .finish = finish,
                                               .events = events,
                                               .gauges = gauges,
-                                              .reap = reap};
+                                              .reap = reap,
+                                              .upkeep = upkeep};
     *ledger = (struct fake_ledger){.base.ops = &ops, .loop = loop, .trace = trace};
     ledger->rules = "{\"allow_ports\":[],\"rules\":[]}";
     ledger->urls = gri_calloc(FAKE_URLS, sizeof *ledger->urls);

@@ -14,7 +14,7 @@ static void finish(void *arg) {
     op->done(op);
 }
 
-/* Answers in 1 ms; false when it fails and nothing may be changed. */
+/* Answers in 1 ms, or slow_ms later; false when it fails and nothing may be changed. */
 static bool answer(struct fake_stream *stream, struct gri_op *op, const char *name) {
     struct fake_fault *fault = &stream->fault;
     bool hit = fault->op && fault->times > 0 && strcmp(fault->op, name) == 0;
@@ -22,7 +22,7 @@ static bool answer(struct fake_stream *stream, struct gri_op *op, const char *na
     op->status = GRI_OK;
     if (stream->down || hit)
         op->status = gri_fail_as(&op->error, hit ? fault->status : GRI_RETRY, GRI_R_stream, "fake: %s fails", name);
-    gri_timer_start(&stream->loop->base, 1, finish, op);
+    gri_timer_start(&stream->loop->base, 1 + stream->slow_ms, finish, op);
     return op->status == GRI_OK || (hit && fault->applied);
 }
 
@@ -239,6 +239,14 @@ static void leave(struct gri_stream *port, struct gri_stream_leave *request) {
     request->removed = answer(self(port), &request->op, "leave");
 }
 
+static void retire(struct gri_stream *port, struct gri_stream_retire *request) {
+    struct fake_stream *stream = self(port);
+    fake_trace_add(stream->trace, "retire %d %lld", (int)request->stream, (long long)request->min_idle_ms);
+    if (!answer(stream, &request->op, "retire")) return;
+    request->removed = stream->dead_consumers[request->stream];
+    stream->dead_consumers[request->stream] = 0;
+}
+
 void fake_stream_finish_jobs(struct fake_stream *stream) {
     stream->inflight_count = 0;
 }
@@ -286,6 +294,7 @@ void fake_stream_init(struct fake_stream *stream, struct fake_loop *loop, struct
                                               .inspect = inspect,
                                               .stats = stats,
                                               .leave = leave,
+                                              .retire = retire,
                                               .close = close_stream};
     *stream = (struct fake_stream){.base.ops = &ops, .loop = loop, .trace = trace};
     stream->entries = gri_calloc(FAKE_ENTRIES, sizeof *stream->entries);

@@ -68,6 +68,8 @@ struct fake_stream {
     } * inflight;
     size_t inflight_count;
     int64_t dispatched;           /* in all */
+    int64_t slow_ms;              /* each answer takes so much longer */
+    size_t dead_consumers[2];     /* a stream */
     struct gri_stream_read *read; /* blocked */
     int64_t read_until;
     struct gri_timer *read_timer;

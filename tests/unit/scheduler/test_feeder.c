@@ -129,6 +129,33 @@ static void catalog_is_settled_once_nothing_of_it_is_open(void **state) {
     assert_int_equal(fake_trace_count(&b->trace, "settle"), 1);
 }
 
+static void cancelled_catalog_is_settled_while_its_urls_are_pending(void **state) {
+    struct bench *b = *state;
+    struct fake_catalog *c = fake_ledger_add_catalog(&b->ledger, "c1");
+    bench_add_lines(c, "https://a.test", 0, 2);
+    bench_start(b);
+    bench_run(b, 5000);
+    assert_int_equal(fake_trace_count(&b->trace, "settle"), 0); /* both URLs are open */
+    c->state = GRI_CATALOG_CANCELLED;
+    bench_run(b, 2000);
+    assert_true(fake_trace_count(&b->trace, "settle") >= 1);
+    assert_int_equal(b->ledger.urls[0].state, GRI_URL_DEAD);
+    assert_int_equal(b->ledger.urls[1].state, GRI_URL_DEAD);
+    assert_int_equal(c->state, GRI_CATALOG_FINISHED);
+}
+
+static void upkeep_is_done_by_the_sweepers_holder_alone(void **state) {
+    struct bench *b = *state;
+    b->options.upkeep_ms = 1000;
+    b->ledger.lease_taken = true;
+    bench_start(b);
+    bench_run(b, 8000);
+    assert_int_equal(fake_trace_count(&b->trace, "upkeep"), 0);
+    b->ledger.lease_taken = false;
+    bench_run(b, 8000);
+    assert_true(fake_trace_count(&b->trace, "upkeep") >= 1);
+}
+
 static void without_the_lease_nothing_is_announced(void **state) {
     struct bench *b = *state;
     bench_add_lines(fake_ledger_add_catalog(&b->ledger, "c1"), "https://a.test", 0, 2);
@@ -173,6 +200,8 @@ int main(void) {
         T(chunk_is_announced_again_only_when_its_entry_is_gone),
         T(paused_catalog_gets_no_further_chunk),
         T(catalog_is_settled_once_nothing_of_it_is_open),
+        T(cancelled_catalog_is_settled_while_its_urls_are_pending),
+        T(upkeep_is_done_by_the_sweepers_holder_alone),
         T(without_the_lease_nothing_is_announced),
         T(lease_that_can_not_be_renewed_ends_by_our_own_clock),
         T(announcement_is_noted_even_when_the_ledger_stumbles),

@@ -101,6 +101,23 @@ static void after_an_outage_heartbeats_go_first_and_nothing_is_reclaimed_for_a_l
     assert_int_equal(b->stream.entry_count, 0);
 }
 
+/* Two at once would share one request: the answers of the second would be read as those of the first, and fence what is ours. */
+static void reconnect_just_before_a_heartbeat_sends_one_not_two(void **state) {
+    struct bench *b = *state;
+    b->ledger.fault = (struct fake_fault){.op = "admit", .times = 1000, .status = GRI_RETRY};
+    push_urls(b, 0, 1);
+    bench_start(b);
+    bench_run(b, b->options.heartbeat_ms - 100);
+    b->stream.slow_ms = 300;
+    size_t before = fake_trace_count(&b->trace, "heartbeat 1");
+    fake_stream_set_down(&b->stream, true);
+    fake_stream_set_down(&b->stream, false);
+    bench_run(b, 250);
+    assert_int_equal(fake_trace_count(&b->trace, "heartbeat 1"), before + 1);
+    bench_run(b, 2 * b->options.heartbeat_ms);
+    assert_true(fake_trace_count(&b->trace, "heartbeat 1") >= before + 2); /* and the rhythm goes on */
+}
+
 static void own_entry_that_comes_again_is_not_begun_twice(void **state) {
     struct bench *b = *state;
     bench_add_lines(fake_ledger_add_catalog(&b->ledger, "c1"), "https://a.test", 0, 2);
@@ -222,6 +239,7 @@ int main(void) {
         T(what_did_not_fit_in_a_lease_is_left_to_the_sweeper),
         T(entries_of_the_dead_are_taken_over_after_a_lease),
         T(after_an_outage_heartbeats_go_first_and_nothing_is_reclaimed_for_a_lease),
+        T(reconnect_just_before_a_heartbeat_sends_one_not_two),
         T(own_entry_that_comes_again_is_not_begun_twice),
         T(stream_outage_in_the_middle_loses_nothing),
         T(everything_in_redis_may_vanish),

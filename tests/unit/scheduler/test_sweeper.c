@@ -132,6 +132,24 @@ static void failed_sweep_is_made_up_for(void **state) {
     assert_int_equal(b->stream.dispatched, 2);
 }
 
+static void consumers_of_the_dead_are_retired_from_both_groups_by_who_sweeps(void **state) {
+    struct bench *b = *state;
+    b->stream.dead_consumers[GRI_STREAM_URLS] = 3;
+    b->stream.dead_consumers[GRI_STREAM_JOBS] = 2;
+    b->ledger.lease_taken = true;
+    bench_start(b);
+    bench_run(b, 400000);
+    assert_int_equal(fake_trace_count(&b->trace, "retire"), 0); /* another one sweeps */
+    b->ledger.lease_taken = false;
+    bench_run(b, 320000);
+    assert_int_equal(fake_trace_count(&b->trace, "retire 0 300000"), 1); /* ten leases of 30 s */
+    assert_int_equal(fake_trace_count(&b->trace, "retire 1 300000"), 1);
+    assert_int_equal(b->stream.dead_consumers[GRI_STREAM_URLS] + b->stream.dead_consumers[GRI_STREAM_JOBS], 0);
+    b->stream.fault = (struct fake_fault){.op = "retire", .times = 2, .status = GRI_RETRY};
+    bench_run(b, 310000);
+    assert_int_equal(fake_trace_count(&b->trace, "retire"), 6); /* one failed twice; both came again */
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
@@ -144,6 +162,7 @@ int main(void) {
         T(sweeper_stops_at_a_full_window_and_goes_on_when_there_is_room),
         T(nothing_lost_costs_one_query_a_sweep),
         T(failed_sweep_is_made_up_for),
+        T(consumers_of_the_dead_are_retired_from_both_groups_by_who_sweeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ void codec_kit_open(struct codec_kit *kit, int64_t max_pixels, int64_t timeout_m
     GRI_ASSERT(started || gri_vips_start("test", &error) == GRI_OK);
     started = true;
     kit->transforms = gri_transforms_create();
-    struct gri_picture_codec_options options = {kit->transforms, gri_jpeg_gray_port(), max_pixels, timeout_ms};
+    struct gri_picture_codec_options options = {
+        .transforms = kit->transforms, .jpeg = gri_jpeg_gray_port(), .max_pixels = max_pixels, .timeout_ms = timeout_ms};
     kit->codec = gri_picture_codec_create(&options);
 }
 

@@ -7,11 +7,34 @@
 
 #include <cmocka.h>
 
+#include "picture_hash.h"
 #include "picture_kit.h"
 #include "vips_runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* No pixel is decoded for it: it comes from luma's DC coefficients, with the first scan's precision. */
+static void the_hash_of_a_picture_taken_out_is_that_of_its_pixels(void **state) {
+    (void)state;
+    static const struct jpeg_recipe recipes[] = {{641, 479, 3, 2, 2, .progressive = true, .orientation = 1},
+                                                 {1280, 720, 3, 2, 1, .progressive = true, .orientation = 1},
+                                                 {150, 150, 3, 2, 2, .progressive = true, .orientation = 1},
+                                                 {200, 300, 3, 2, 2, .orientation = 1},
+                                                 {97, 411, 3, 1, 1, .orientation = 1}};
+    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
+        char decoded[GRI_PHASH_HEX];
+        struct gri_bytes source = picture_kit_jpeg_of(recipes[i]);
+        struct gri_picture picture = picture_kit_run_ok(GRAY, gri_bytes_slice(&source));
+        assert_true(picture.lossless);
+        assert_int_equal(strlen(picture.phash), GRI_PHASH_HEX - 1);
+        gri_picture_hash(gri_bytes_slice(&picture.output), decoded);
+        int apart = __builtin_popcountll(strtoull(picture.phash, NULL, 16) ^ strtoull(decoded, NULL, 16));
+        if (apart > 6) fail_msg("recipe %zu: %s and %s, %d bits apart", i, picture.phash, decoded, apart);
+        gri_picture_clear(&picture);
+        gri_bytes_clear(&source);
+    }
+}
 
 static void jpeg_to_gray_keeps_luma_and_says_lossless(void **state) {
     (void)state;
@@ -255,6 +278,7 @@ static void version_names_both_libraries(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jpeg_to_gray_keeps_luma_and_says_lossless),
+        cmocka_unit_test(the_hash_of_a_picture_taken_out_is_that_of_its_pixels),
         cmocka_unit_test(lossless_never_decodes_and_encodes),
         cmocka_unit_test(exif_orientation_is_applied),
         cmocka_unit_test(trailing_bytes_are_noted),

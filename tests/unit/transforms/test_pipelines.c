@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <glib.h>
+
 #include "codec_kit.h"
 #include "pipeline_plan.h"
 #include "transform_params.h"
@@ -137,7 +139,7 @@ static void mistakes_are_told_with_step_and_parameter(void **state) {
     expect_refusal("{\"g\":{}}", "steps must be a list");
     expect_refusal("{\"g\":{\"steps\":[]}}", "steps must be a list");
     expect_refusal("{\"g\":{\"steps\":[\"grayscale\"],\"outputs\":{}}}", "no key outputs");
-    expect_refusal("{\"g\":{\"steps\":[\"grayscale\",\"sepia\"]}}", "pipeline g, step 2: there is no transform sepia");
+    expect_refusal("{\"g\":{\"steps\":[\"grayscale\",\"posterise\"]}}", "pipeline g, step 2: there is no transform posterise");
     expect_refusal("{\"g\":{\"steps\":[{\"grayscale\":{},\"resize\":{}}]}}", "pipeline g, step 1: a step is one transform");
     expect_refusal("{\"g\":{\"steps\":[7]}}", "a step is one transform");
     expect_refusal("{\"g\":{\"steps\":[{\"grayscale\":[]}]}}", "step 1 (grayscale): parameters are written as a map");
@@ -186,9 +188,9 @@ static void only_luma_to_jpeg_is_done_in_the_compressed_domain(void **state) {
 /* A worker meets definitions that another version stored: the job ends, the worker doesn't. */
 static void the_codec_refuses_a_definition_it_can_not_run_for_good(void **state) {
     (void)state;
-    struct gri_picture_codec_options options = {transforms, NULL, 1000, 1000};
+    struct gri_picture_codec_options options = {.transforms = transforms, .max_pixels = 1000, .timeout_ms = 1000};
     struct gri_codec *codec = gri_picture_codec_create(&options);
-    const char *bad[] = {"", "{", "[]", "{\"name\":\"x\",\"steps\":[\"sepia\"]}"};
+    const char *bad[] = {"", "{", "[]", "{\"name\":\"x\",\"steps\":[\"posterise\"]}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct gri_plan *plan = NULL;
         struct gri_error error = {0};
@@ -244,14 +246,10 @@ static void check_rows(const char *page, const char *owner, const struct gri_jso
     gri_bytes_clear(&row);
 }
 
-static void the_page_has_every_row_of_the_tables(void **state) {
+static void the_page_has_every_row_of_the_output_formats(void **state) {
     (void)state;
     char *page = NULL;
     assert_true(g_file_get_contents(page_path, &page, NULL, NULL));
-    struct gri_json *rows = gri_transforms_describe(transforms);
-    for (size_t i = 0; i < gri_json_count(rows); i++)
-        check_rows(page, gri_json_str(gri_json_at(rows, i), "name", ""), gri_json_get(gri_json_at(rows, i), "parameters"));
-    gri_json_free(rows);
     for (size_t i = 0; i < gri_output_count(); i++) {
         struct gri_json *parameters = gri_params_describe(gri_output_at(i)->table);
         check_rows(page, gri_output_at(i)->name, parameters);
@@ -323,6 +321,22 @@ struct real_params {
     bool on;
 };
 
+static void expect_canonical(struct gri_param_table table, const char *written, const char *expected) {
+    struct gri_json *values = NULL;
+    struct gri_error error;
+    struct real_params params;
+    struct gri_bytes text;
+    assert_int_equal(gri_json_parse(gri_slice_of(written), &values, &error), GRI_OK);
+    assert_int_equal(gri_params_parse(table, "t", values, &params, &error), GRI_OK);
+    struct gri_json *back = gri_params_to_json(table, &params);
+    gri_bytes_init(&text, 0);
+    assert_int_equal(gri_json_write(back, true, &text, &error), GRI_OK);
+    assert_string_equal(gri_bytes_text(&text), expected);
+    gri_bytes_clear(&text);
+    gri_json_free(back);
+    gri_json_free(values);
+}
+
 static void doubles_have_one_canonical_form(void **state) {
     (void)state;
     static const struct gri_transform_param rows[] = {
@@ -336,21 +350,79 @@ static void doubles_have_one_canonical_form(void **state) {
     struct gri_param_table table = {rows, 2, sizeof(struct real_params)};
     const char *inputs[] = {"{\"gamma\":2}", "{\"gamma\":2.0}", "{\"gamma\":2.5,\"on\":false}"};
     const char *expected[] = {"{\"gamma\":2,\"on\":true}", "{\"gamma\":2,\"on\":true}", "{\"gamma\":2.5,\"on\":false}"};
-    for (size_t i = 0; i < 3; i++) {
-        struct gri_json *values = NULL;
-        struct gri_error error;
-        struct real_params params;
-        struct gri_bytes text;
-        assert_int_equal(gri_json_parse(gri_slice_of(inputs[i]), &values, &error), GRI_OK);
-        assert_int_equal(gri_params_parse(table, "t", values, &params, &error), GRI_OK);
-        struct gri_json *back = gri_params_to_json(table, &params);
-        gri_bytes_init(&text, 0);
-        assert_int_equal(gri_json_write(back, true, &text, &error), GRI_OK);
-        assert_string_equal(gri_bytes_text(&text), expected[i]);
-        gri_bytes_clear(&text);
-        gri_json_free(back);
+    for (size_t i = 0; i < 3; i++)
+        expect_canonical(table, inputs[i], expected[i]);
+}
+
+/* A parameter that joined a table later changes no definition that does not use it. */
+static void an_added_parameter_is_written_where_it_is_not_at_its_default(void **state) {
+    (void)state;
+    static const struct gri_transform_param rows[] = {
+        {.name = "gamma", .help = "", .type = GRI_PARAM_DOUBLE, .offset = offsetof(struct real_params, gamma), .maximum = 9},
+        {.name = "count",
+         .help = "",
+         .type = GRI_PARAM_INT,
+         .added = true,
+         .offset = offsetof(struct real_params, count),
+         .standard = 3,
+         .maximum = 9},
+        {.name = "on", .help = "", .type = GRI_PARAM_BOOL, .added = true, .offset = offsetof(struct real_params, on)}};
+    const char *before = "{\"gamma\":1}";
+    const char *inputs[] = {before, "{\"count\":3,\"gamma\":1,\"on\":false}", "{\"count\":0,\"gamma\":1}",
+                            "{\"gamma\":1,\"on\":true}"};
+    const char *expected[] = {before, before, inputs[2], inputs[3]};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
+        expect_canonical((struct gri_param_table){rows, 3, sizeof(struct real_params)}, inputs[i], expected[i]);
+    expect_canonical((struct gri_param_table){rows, 1, sizeof(struct real_params)}, before, before);
+}
+
+struct text_params {
+    char color[8], label[4];
+};
+
+static void texts_are_bounded_and_canonical(void **state) {
+    (void)state;
+    static const char *const red[] = {"#ff0000", NULL};
+    static const struct gri_transform_param rows[] = {{.name = "color",
+                                                       .help = "",
+                                                       .type = GRI_PARAM_TEXT,
+                                                       .offset = offsetof(struct text_params, color),
+                                                       .maximum = 8,
+                                                       .choices = red},
+                                                      {.name = "label",
+                                                       .help = "",
+                                                       .type = GRI_PARAM_TEXT,
+                                                       .added = true,
+                                                       .offset = offsetof(struct text_params, label),
+                                                       .maximum = 4}};
+    struct gri_param_table table = {rows, 2, sizeof(struct text_params)};
+    static const struct {
+        const char *written, *part;
+    } bad[] = {{"{\"label\":\"four\"}", "has 4 bytes; at most 3"},
+               {"{\"label\":7}", "must be a text"},
+               {"{\"label\":\"a\\nb\"}", "control character"}};
+    struct text_params params;
+    struct gri_error error;
+    struct gri_json *values = NULL;
+    assert_int_equal(gri_params_check_table(table, "t", &error), GRI_OK);
+    assert_int_equal(gri_params_parse(table, "t", NULL, &params, &error), GRI_OK);
+    assert_string_equal(params.color, "#ff0000");
+    assert_string_equal(params.label, "");
+    assert_int_equal(gri_json_parse(gri_slice_of("{\"label\":\"abc\"}"), &values, &error), GRI_OK);
+    assert_int_equal(gri_params_parse(table, "t", values, &params, &error), GRI_OK);
+    gri_json_free(values);
+    struct gri_json *back = gri_params_to_json(table, &params);
+    assert_string_equal(gri_json_str(back, "label", ""), "abc");
+    assert_string_equal(gri_json_str(back, "color", ""), "#ff0000");
+    gri_json_free(back);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(gri_json_parse(gri_slice_of(bad[i].written), &values, &error), GRI_OK);
+        assert_int_not_equal(gri_params_parse(table, "t", values, &params, &error), GRI_OK);
+        assert_non_null(strstr(error.detail, bad[i].part));
         gri_json_free(values);
     }
+    table.size = 4; /* the second lies outside */
+    assert_int_not_equal(gri_params_check_table(table, "t", &error), GRI_OK);
 }
 
 int main(int argc, char **argv) {
@@ -365,9 +437,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(only_luma_to_jpeg_is_done_in_the_compressed_domain),
         cmocka_unit_test(the_codec_refuses_a_definition_it_can_not_run_for_good),
         cmocka_unit_test(the_table_describes_itself),
-        cmocka_unit_test(the_page_has_every_row_of_the_tables),
+        cmocka_unit_test(the_page_has_every_row_of_the_output_formats),
         cmocka_unit_test(unsound_tables_are_refused),
         cmocka_unit_test(doubles_have_one_canonical_form),
+        cmocka_unit_test(texts_are_bounded_and_canonical),
+        cmocka_unit_test(an_added_parameter_is_written_where_it_is_not_at_its_default),
     };
     return cmocka_run_group_tests(tests, make_table, free_table);
 }

@@ -9,7 +9,7 @@ static void jobs_on_real_threads_all_end(void **state) {
     enum { JOBS = 200 };
     struct world *world = world_create(16);
     struct gri_executor *threads =
-        gri_threads_create(&world->loop, "cpu", 3, 4, NULL); /* a short queue: it is full now and then */
+        gri_threads_create(&world->loop, "cpu", 3, 4, NULL, NULL); /* a short queue: it is full now and then */
     world_use_threads(world, threads);
     for (int i = 0; i < JOBS; i++) {
         char url[64];

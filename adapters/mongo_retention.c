@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Retention: images and finished catalogs that are older than somebody wants to keep them. A URL whose picture has expired stays
+ * in the ledger, marked, so that receipts still add up; who asks for it again has it fetched again (mongo_admit.c). */
+#include "mongo_upkeep.h"
+
+enum { IMAGES_A_CALL = 500, CATALOGS_A_CALL = 20 };
+
+#define DAY_MS INT64_C(86400000)
+
+static bool take_id(const bson_t *document, void *arg) {
+    return gri_mongo_ids_add(arg, gri_mongo_text(document, "_id"));
+}
+
+enum gri_status gri_mongo_expire_images(const struct gri_mongo_session *session, int64_t days, bool *more,
+                                        struct gri_error *error) {
+    struct gri_mongo_ids ids;
+    int64_t now_ms = 0;
+    if (days <= 0) return GRI_OK;
+    enum gri_status status = gri_mongo_now(session, &now_ms, error);
+    if (status != GRI_OK) return status;
+    gri_mongo_ids_init(&ids, IMAGES_A_CALL);
+    /* Tombstones stay for ever. */
+    bson_t *filter = BCON_NEW("inserted_at", "{", "$gt", BCON_DATE_TIME(0), "$lt", BCON_DATE_TIME(now_ms - days * DAY_MS), "}",
+                              "removed", "{", "$ne", BCON_BOOL(true), "}");
+    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}", "sort", "{", "inserted_at", BCON_INT32(1), "_id",
+                            BCON_INT32(1), "}", "limit", BCON_INT32(IMAGES_A_CALL), "hint", "inserted");
+    status = gri_mongo_find(session, GRI_MONGO_IMAGES, filter, opts, take_id, &ids, error);
+    if (status == GRI_OK && ids.count > 0) {
+        filter = BCON_NEW("state", "done");
+        gri_mongo_append_texts(filter, "images", ids.ids[0], sizeof ids.ids[0], ids.count);
+        bson_t pull = BSON_INITIALIZER;
+        gri_mongo_append_texts(&pull, "images", ids.ids[0], sizeof ids.ids[0], ids.count);
+        bson_t *change = BCON_NEW("$pull", BCON_DOCUMENT(&pull), "$set", "{", "expired", BCON_BOOL(true), "}", "$currentDate",
+                                  "{", "changed_at", BCON_BOOL(true), "}");
+        bson_destroy(&pull);
+        status = gri_mongo_update_many(session, GRI_MONGO_URLS, filter, change, error);
+        if (status == GRI_OK) status = gri_mongo_strip_images(session, &ids, error);
+        *more = *more || ids.count == IMAGES_A_CALL;
+    }
+    gri_mongo_ids_clear(&ids);
+    return status;
+}
+
+/* Only the records of the push; what it brought in stays. */
+enum gri_status gri_mongo_expire_catalogs(const struct gri_mongo_session *session, int64_t days, bool *more,
+                                          struct gri_error *error) {
+    struct gri_mongo_ids ids;
+    int64_t now_ms = 0;
+    if (days <= 0) return GRI_OK;
+    enum gri_status status = gri_mongo_now(session, &now_ms, error);
+    if (status != GRI_OK) return status;
+    gri_mongo_ids_init(&ids, CATALOGS_A_CALL);
+    bson_t *filter =
+        BCON_NEW("created_at", "{", "$gt", BCON_DATE_TIME(0), "$lt", BCON_DATE_TIME(now_ms - days * DAY_MS), "}", "finished_at",
+                 "{", "$lt", BCON_DATE_TIME(now_ms - days * DAY_MS), "}", "unfinished", BCON_NULL, "doomed", BCON_NULL);
+    bson_t *opts =
+        BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}", "limit", BCON_INT32(CATALOGS_A_CALL), "hint", "created");
+    status = gri_mongo_find(session, GRI_MONGO_CATALOGS, filter, opts, take_id, &ids, error);
+    if (status == GRI_OK && ids.count > 0) {
+        filter = BCON_NEW("unfinished", BCON_NULL);
+        gri_mongo_append_texts(filter, "_id", ids.ids[0], sizeof ids.ids[0], ids.count);
+        bson_t *change =
+            BCON_NEW("$set", "{", "state", "deleting", "doomed", BCON_BOOL(true), "records_only", BCON_BOOL(true), "}");
+        status = gri_mongo_update_many(session, GRI_MONGO_CATALOGS, filter, change, error);
+        *more = true;
+    }
+    gri_mongo_ids_clear(&ids);
+    return status;
+}
