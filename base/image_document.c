@@ -68,8 +68,9 @@ void gri_image_document_text(const struct gri_image *image, struct gri_bytes *ou
     put_text(out, "sums.base64", image->sums.base64);
     put_text(out, "made_by", image->made_by);
     put_text(out, "note", image->note);
-    if (image->facts[0])
-        put_text(out, "facts", image->facts); /* images without them keep the sum they had before there were any */
+    /* Images without these keep the sum they had before there were any. */
+    if (image->facts[0]) put_text(out, "facts", image->facts);
+    if (image->phash[0]) put_text(out, "phash", image->phash);
     put_number(out, "fetched_at", image->fetched_at_ms);
     put_number(out, "inserted_at", image->inserted_at_ms);
 }

@@ -89,6 +89,7 @@ static enum gri_status build(const struct gri_scrub_repair *repair, const struct
     (void)gri_copy(image->content_type, sizeof image->content_type, picture->content_type);
     (void)gri_copy(image->note, sizeof image->note, picture->note);
     (void)gri_copy(image->facts, sizeof image->facts, picture->facts);
+    (void)gri_copy(image->phash, sizeof image->phash, picture->phash);
     image->width = picture->width;
     image->height = picture->height;
     source->url = gri_strdup(url ? url : damaged->source.url);

@@ -32,6 +32,8 @@ enum gri_status gri_picture_survey(struct gri_slice source, enum gri_picture_typ
             return gri_fail(error, GRI_R_too_many_frames, "an animated PNG of %u frames; only still pictures are taken",
                             survey.frames);
         *trailing = survey.trailing_bytes;
+    } else if (type == GRI_PICTURE_GIF && gri_picture_gif_moves(source)) {
+        return gri_fail(error, GRI_R_too_many_frames, "an animated GIF; only still pictures are taken");
     }
     return GRI_OK;
 }

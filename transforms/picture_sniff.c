@@ -143,3 +143,30 @@ enum gri_status gri_picture_png_survey(struct gri_slice source, struct gri_png_s
     }
     return gri_fail(error, GRI_R_corrupt_image, "PNG: the data ends before its IEND chunk (byte %zu of %zu)", at, source.len);
 }
+
+/* Behind the data sub-blocks (a length, so many bytes; 0 ends them) at `at`. */
+static size_t behind_blocks(struct gri_slice source, size_t at) {
+    while (at < source.len && source.data[at] != 0)
+        at += (size_t)source.data[at] + 1;
+    return at + 1;
+}
+
+/* GIF89a specification, sections 18 to 27. */
+bool gri_picture_gif_moves(struct gri_slice source) {
+    enum { HEADER = 13, DESCRIPTOR = 10, TABLE = 0x80, EXTENSION = 0x21, IMAGE = 0x2C };
+    if (source.len < HEADER) return false;
+    size_t at = HEADER + (source.data[10] & TABLE ? (size_t)3 << ((source.data[10] & 7) + 1) : 0);
+    for (int frames = 0; at < source.len;) {
+        if (source.data[at] == EXTENSION) {
+            at = behind_blocks(source, at + 2);
+        } else if (source.data[at] == IMAGE && source.len - at > DESCRIPTOR) {
+            if (++frames > 1) return true;
+            uint8_t flags = source.data[at + 9];
+            at += DESCRIPTOR + (flags & TABLE ? (size_t)3 << ((flags & 7) + 1) : 0);
+            at = behind_blocks(source, at + 1); /* the code size stands before them */
+        } else {
+            return false; /* the trailer, or damage, which the decoder tells */
+        }
+    }
+    return false;
+}

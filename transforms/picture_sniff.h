@@ -22,4 +22,7 @@ struct gri_png_survey {
 enum gri_status gri_picture_png_survey(struct gri_slice source, struct gri_png_survey *survey,
                                        struct gri_error *error) GRI_MUST_CHECK;
 
+/* True when a second frame begins in a GIF: libvips would read all of them first, and calls very many damage. */
+bool gri_picture_gif_moves(struct gri_slice source);
+
 #endif

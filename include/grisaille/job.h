@@ -90,7 +90,7 @@ struct gri_image {
     int64_t bytes; /* of the output */
     struct gri_source source;
     struct gri_sums sums;
-    char phash[17];                        /* perceptual hash, "" where there is none; derived from the output, in no sum */
+    char phash[17];                        /* perceptual hash of the output, "" where there is none */
     char made_by[160];                     /* "grisaille 0.1.0; libvips 8.14.1; libjpeg-turbo 2.1.2" */
     char facts[GRI_FACTS_MAX];             /* "" or canonical JSON: what steps found out, {"<transform>":{"<name>":value}} */
     char note[160];                        /* "" or what was odd about the source ("12 bytes after the end of the image") */

@@ -88,7 +88,7 @@ def named():
         "png-2147483647-squared": (png(2**31 - 1, 2**31 - 1), {"too_many_pixels", "corrupt_image"}),
         "png-bomb-7000x7000": (png(7000, 7000, data=bytes(7001 * 7000)), {"stored"}),
         "png-bomb-announced-small": (png(10, 10, data=bytes(50_000_000)), {"stored", "corrupt_image"}),
-        "gif-10000-frames": (gif_frames(10000), {"too_many_frames", "corrupt_image"}),
+        "gif-10000-frames": (gif_frames(10000), {"too_many_frames"}),
         "gif-65535x65535": (gif_screen(65535, 65535), {"too_many_pixels", "corrupt_image", "stored"}),  # libnsgif takes such a screen for a mistake
         "jpeg-1000-scans": (jpeg_scans(1000), {"corrupt_image", "unsupported_format", "too_many_scans"}),
         "svg-external-entity": (SVG, {"unsupported_format", "not_image"}),

@@ -238,7 +238,7 @@ def check_lines(data, lines):
 DOCUMENT_FIELDS = (
     "_id job pipeline output content_type width height bytes source.url source.final_url source.host source.content_type "
     "source.width source.height source.bytes source.etag source.last_modified source.provider_id sums.source sums.output "
-    "sums.base64 made_by note facts fetched_at inserted_at"
+    "sums.base64 made_by note facts phash fetched_at inserted_at"
 ).split()
 
 
@@ -256,7 +256,7 @@ def canonical(value):
 
 
 def document_sum(document):
-    """sums.document: SHA-256 over "name=value" lines in a fixed order; absent texts are empty, absent facts no line, times Unix ms."""
+    """sums.document: SHA-256 over "name=value" lines in a fixed order; absent texts are empty, absent facts or phash no line, times Unix ms."""
     text = []
     for name in DOCUMENT_FIELDS:
         value = field(document, name)
@@ -264,6 +264,8 @@ def document_sum(document):
             if value is None:
                 continue
             value = canonical(value)
+        if name == "phash" and value is None:
+            continue
         if value is None:
             value = ""
         elif hasattr(value, "timestamp"):

@@ -162,7 +162,7 @@ def test_a_silent_client_is_dropped_and_others_are_served_meanwhile(api):
 
 
 @pytest.mark.parametrize("method, path, status", [
-    ("GET", "/", 404), ("GET", "/v1", 404), ("GET", "/v1/nothing", 404), ("GET", "//v1/stats", 404),
+    ("GET", "/page", 404), ("GET", "/v1", 404), ("GET", "/v1/nothing", 404), ("GET", "//v1/stats", 404),
     ("GET", "/v1/catalogs/" + "0" * 24, 404), ("GET", "/v1/catalogs/nonsense/lines", 404), ("GET", f"/v1/images/{HASH}", 404),
     ("GET", f"/v1/images/{HASH}/content", 404), ("GET", "/v1/images/abc", 400), ("GET", "/v1/images?limit=0", 400), ("GET", "/v1/images?since=x", 400),
     ("GET", "/v1/images?cursor=nonsense", 400), ("GET", "/v1/catalogs?cursor=%7B%7D", 400), ("GET", "/v1/events?match=%28", 400),
@@ -345,5 +345,5 @@ def test_a_spoiled_image_is_a_500_and_never_bytes(stored):
             is_problem(answer, 500, "corrupt")
             assert "ETag" not in answer.headers
     finally:
-        cluster.db.images.update_one({"_id": image["id"]}, {"$set": {"data": data}})
+        cluster.db.images.update_one({"_id": image["id"]}, {"$set": {"data": data}, "$unset": {"corrupt": ""}})
     assert cluster.get(f"/v1/images/{image['sums']['output']}/content").content == content

@@ -23,7 +23,7 @@ STAGES = {
     **{field: "document" for field in (
         "job", "pipeline", "output", "content_type", "width", "height", "bytes", "made_by", "note", "fetched_at", "inserted_at", "source.url",
         "source.final_url", "source.host", "source.content_type", "source.width", "source.height", "source.bytes", "source.etag",
-        "source.last_modified", "source.provider_id")},
+        "source.last_modified", "source.provider_id", "phash")},
 }
 
 

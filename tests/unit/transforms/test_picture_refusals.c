@@ -9,6 +9,7 @@
 
 #include "jpeg_survey.h"
 #include "picture_kit.h"
+#include "picture_sniff.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,29 @@ static uint32_t crc32_of(const uint8_t *data, size_t len) {
             crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320U : 0);
     }
     return ~crc;
+}
+
+static void a_gif_of_ten_thousand_frames_is_no_still_picture(void **state) {
+    static const uint8_t head[] = {'G', 'I', 'F', '8', '9', 'a', 1, 0, 1, 0, 0, 0, 0},
+                         frame[] = {0x21, 0xF9, 4,    0, 1, 0, 0,   0,   0x2C, 0, 0, 0,    0, 1, 0,
+                                    1,    0,    0x80, 0, 0, 0, 255, 255, 255,  2, 2, 0x4C, 1, 0};
+    enum { FRAMES = 10000 };
+    (void)state;
+    uint8_t *gif = malloc(sizeof head + FRAMES * sizeof frame + 1);
+    memcpy(gif, head, sizeof head);
+    for (size_t i = 0; i < FRAMES; i++)
+        memcpy(gif + sizeof head + i * sizeof frame, frame, sizeof frame);
+    gif[sizeof head + FRAMES * sizeof frame] = 0x3B;
+    picture_kit_expect_reason(GRAY, (struct gri_slice){gif, sizeof head + FRAMES * sizeof frame + 1}, GRI_R_too_many_frames);
+    /* one frame and a trailer: a still picture; cut anywhere, nothing worse than damage */
+    gif[sizeof head + sizeof frame] = 0x3B;
+    for (size_t len = 6; len <= sizeof head + sizeof frame; len++) {
+        uint8_t *exact = malloc(len);
+        memcpy(exact, gif, len);
+        assert_false(gri_picture_gif_moves((struct gri_slice){exact, len}));
+        free(exact);
+    }
+    free(gif);
 }
 
 static void huge_headers_are_refused_before_a_pixel(void **state) {
@@ -300,6 +324,7 @@ int main(void) {
         cmocka_unit_test(every_container_cut_anywhere_is_refused),
         cmocka_unit_test(flipped_bytes_never_crash),
         cmocka_unit_test(animations_are_refused),
+        cmocka_unit_test(a_gif_of_ten_thousand_frames_is_no_still_picture),
         cmocka_unit_test(huge_headers_are_refused_before_a_pixel),
         cmocka_unit_test(what_is_no_picture_we_take_has_its_own_reason),
         cmocka_unit_test(jpegs_of_other_depths_and_kinds_are_unsupported),
