@@ -22,7 +22,7 @@ build: ## release build: leaves build/grisaille
 	@tools/setup build
 	@[ -f build/build.ninja ] || meson setup build --buildtype=release -Db_lto=true --prefix=$(PREFIX) >build-setup.log 2>&1 || { cat build-setup.log; exit 1; }
 	@rm -f build-setup.log
-	@ninja -C build
+	@ninja -C build grisaille tests/origin/grisaille-origin tests/sim/grisaille-sim
 
 build-asan: ## build with address and undefined-behaviour sanitizers: leaves build-asan/grisaille
 	@tools/setup build

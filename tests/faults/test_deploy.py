@@ -37,6 +37,10 @@ def test_a_rolling_restart_of_every_process_changes_no_number_and_redelivers_not
     data = "".join(f"https://origin.test/fault/slow/400?k=rolling-{number}\n" for number in range(LINES)).encode()
     cluster = fleet(schedulers=2, workers=2, settings={**POLITE, "worker.slots": 16})
     catalog = cluster.push(data)
+    # the first sweep, of a Redis that has just got its groups, may find jobs that are still on their way: that is no restart's doing
+    kit.wait_until(lambda: done(cluster) > 0, 60, lambda: cluster.tails())
+    repeated = {"event": {"$in": ["reclaimed", "repaired"]}}
+    before = cluster.db.events.count_documents(repeated)
     taken_over, under_load = 0, 0
     for role in ("worker", "scheduler", "worker", "scheduler"):
         old = cluster.of(role)[0]
@@ -56,7 +60,7 @@ def test_a_rolling_restart_of_every_process_changes_no_number_and_redelivers_not
     cluster.url = f"http://{new.wait_address('api')}"
     taken_over += sum(metric(daemon, "grisaille_reclaims_total") for role in ("worker", "scheduler") for daemon in cluster.of(role))
     assert under_load == 2 and taken_over == 0, f"{taken_over} entries were redelivered"
-    assert cluster.db.events.count_documents({"event": {"$in": ["reclaimed", "repaired"]}}) == 0
+    assert cluster.db.events.count_documents(repeated) == before
     often = collections.Counter(origin.counts("origin.test/fault/slow/").values())
     assert often == {1: LINES}, f"times asked → URLs: {often}"
     counts = receipt["counts"]
