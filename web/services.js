@@ -23,6 +23,7 @@ export default function services(main, { signal, every, act }) {
   every(3000, async () => {
     const { services: rows } = await get("/v1/services", {}, signal);
     replace(list, table("Processes of the last hour", [
+      { title: "Role", cell: (row) => row.role },
       { title: "Process", kind: "wide", cell: (row) => row.id },
       { title: "State", cell: (row) => h("span", { class: row.state === "alive" ? "good" : row.state === "silent" ? "bad" : "soft" }, row.state) },
       { title: "Doing", kind: "wide", cell: (row) => Object.entries(row.readings ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${name.endsWith("bytes") ? bytes(value) : count(value)}`).join(", ") },
