@@ -15,8 +15,11 @@ def test_ten_thousand_urls_are_each_fetched_and_stored_once(fleet, origin):
     counts = cluster.run(data, seconds=420)["counts"]
     check_receipt(counts)
     assert (counts["accepted"], counts["invalid"], counts["duplicate"], counts["dead"]) == (10_000, 0, 0, 0), counts
+    # once each; again only where a connection broke, which is told
     often = collections.Counter(origin.counts("picsum.photos/").values())
-    assert often == {1: 10_000}, f"times asked → URLs: {often}"
+    broken = cluster.db.events.count_documents({"event": "attempt_failed"})
+    assert sum(often.values()) == 10_000 and broken <= 3, (often, broken)
+    assert sum(times * urls for times, urls in often.items()) <= 10_000 + broken, f"times asked → URLs: {often}, {broken} attempts failed"
     assert cluster.verify() == counts["stored"] > 9_000
     made = cluster.db.images.aggregate([{"$group": {"_id": "$sums.source", "n": {"$sum": 1}}}, {"$match": {"n": {"$gt": 1}}}])
     assert list(made) == []
