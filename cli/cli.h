@@ -94,6 +94,17 @@ enum gri_status gri_cli_send(struct gri_cli *cli, const char *method, const char
 enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char *const *query, FILE *out,
                                const char **content_type, struct gri_error *error) GRI_MUST_CHECK;
 
+enum { GRI_CLI_QUERY_MAX = 32 };
+/* A query as gri_cli_get takes it: the options `names` (ended by NULL) under their own names, then the pairs `extra` (ended by a
+ * NULL name). Either may be NULL. */
+void gri_cli_query(struct gri_cli *cli, const char *const *names, const char *const *extra,
+                   const char *query[GRI_CLI_QUERY_MAX]);
+/* Calls visit(row, arg) for each row of the list named `list` at `path`, asked for as gri_cli_query does, page by page: at most
+ * `limit` rows, 0: all. */
+enum gri_status gri_cli_pages(struct gri_cli *cli, const char *path, const char *const *names, const char *const *extra,
+                              const char *list, int64_t limit, void (*visit)(const struct gri_json *row, void *arg), void *arg,
+                              struct gri_error *error) GRI_MUST_CHECK;
+
 /* The error of a problem reply. */
 enum gri_status gri_cli_reply_error(const struct gri_api_reply *reply, struct gri_error *error);
 /* Who does it, "cli:root"; into out. */

@@ -5,21 +5,7 @@
 
 #include "cli.h"
 
-enum { QUERY_MAX = 24 };
-
-static void make_query(struct gri_cli *cli, const char *query[QUERY_MAX], const char *const *extra) {
-    static const char *const names[] = {"reason", "host", "catalog", "since", "until"};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        query[count++] = names[i];
-        query[count++] = gri_cli_option(cli, names[i]);
-    }
-    for (; *extra; extra += 2) {
-        query[count++] = extra[0];
-        query[count++] = extra[1];
-    }
-    query[count] = NULL;
-}
+static const char *const filter[] = {"reason", "host", "catalog", "since", "until", NULL};
 
 static void print_dead(const struct gri_json *row) {
     const struct gri_json *error = gri_json_get(row, "error"), *first = gri_json_get(row, "first");
@@ -33,42 +19,35 @@ static void print_dead(const struct gri_json *row) {
     putchar('\n');
 }
 
+struct listing {
+    bool json;
+    struct gri_json *all; /* the rows, where JSON is wanted */
+};
+
+static void list_one(const struct gri_json *row, void *arg) {
+    struct listing *listing = arg;
+    if (listing->json)
+        gri_json_append(listing->all, gri_json_copy(row));
+    else
+        print_dead(row);
+}
+
 static enum gri_exit list(struct gri_cli *cli) {
     int64_t limit;
-    char cursor[GRI_IMAGE_ID_MAX + 32] = "", number[24];
+    struct gri_error error;
     if (!gri_cli_number(cli, "limit", 1, 1000000, 100, &limit)) return GRI_EXIT_USAGE;
-    struct gri_json *all = gri_json_array();
-    do {
-        (void)gri_format(number, sizeof number, "%lld", (long long)(limit < 1000 ? limit : 1000));
-        const char *query[QUERY_MAX], *extra[] = {"limit", number, "cursor", *cursor ? cursor : NULL, NULL};
-        struct gri_json *page;
-        struct gri_error error;
-        make_query(cli, query, extra);
-        if (gri_cli_get(cli, "/v1/dead", query, &page, &error) != GRI_OK) {
-            gri_json_free(all);
-            return gri_cli_fail(cli, &error);
-        }
-        const struct gri_json *rows = gri_json_get(page, "dead");
-        for (size_t i = 0; i < gri_json_count(rows); i++) {
-            if (cli->json)
-                gri_json_append(all, gri_json_copy(gri_json_at(rows, i)));
-            else
-                print_dead(gri_json_at(rows, i));
-        }
-        limit -= (int64_t)gri_json_count(rows);
-        (void)gri_copy(cursor, sizeof cursor, gri_json_str(page, "next", ""));
-        gri_json_free(page);
-    } while (*cursor && limit > 0);
-    if (cli->json) gri_cli_print_json(all);
-    gri_json_free(all);
-    return GRI_EXIT_DONE;
+    struct listing listing = {.json = cli->json, .all = gri_json_array()};
+    enum gri_status status = gri_cli_pages(cli, "/v1/dead", filter, NULL, "dead", limit, list_one, &listing, &error);
+    if (status == GRI_OK && cli->json) gri_cli_print_json(listing.all);
+    gri_json_free(listing.all);
+    return status == GRI_OK ? GRI_EXIT_DONE : gri_cli_fail(cli, &error);
 }
 
 /* How many there are that it would be done to. */
 static enum gri_status count_them(struct gri_cli *cli, int64_t *count, struct gri_error *error) {
-    const char *query[QUERY_MAX], *extra[] = {"limit", "1", NULL};
+    const char *query[GRI_CLI_QUERY_MAX], *extra[] = {"limit", "1", NULL};
     struct gri_json *page;
-    make_query(cli, query, extra);
+    gri_cli_query(cli, filter, extra, query);
     enum gri_status status = gri_cli_get(cli, "/v1/dead", query, &page, error);
     if (status != GRI_OK) return status;
     *count = gri_json_get_int(page, "count", 0);
@@ -77,7 +56,7 @@ static enum gri_status count_them(struct gri_cli *cli, int64_t *count, struct gr
 }
 
 static enum gri_exit act(struct gri_cli *cli, bool drop) {
-    const char *query[QUERY_MAX], *extra[] = {"all", "true", "limit", gri_cli_option(cli, "limit"), NULL};
+    const char *query[GRI_CLI_QUERY_MAX], *extra[] = {"all", "true", "limit", gri_cli_option(cli, "limit"), NULL};
     int64_t count, limit;
     char what[160];
     struct gri_json *answer;
@@ -88,7 +67,7 @@ static enum gri_exit act(struct gri_cli *cli, bool drop) {
     (void)gri_format(what, sizeof what, "%lld%s dead letters would %s", (long long)count, count >= 100000 ? " or more" : "",
                      drop ? "be listed no more" : "be fetched again");
     if (!gri_cli_sure(cli, what)) return GRI_EXIT_FAILED;
-    make_query(cli, query, extra);
+    gri_cli_query(cli, filter, extra, query);
     if (gri_cli_send(cli, "POST", drop ? "/v1/dead/drop" : "/v1/dead/retry", query, &answer, &error) != GRI_OK)
         return gri_cli_fail(cli, &error);
     if (cli->json)

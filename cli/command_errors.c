@@ -7,7 +7,8 @@
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 
-static void print_row(const struct gri_json *row, enum format format) {
+static void print_row(const struct gri_json *row, void *arg) {
+    enum format format = *(const enum format *)arg;
     long long line = (long long)gri_json_get_int(row, "line", 0);
     const char *reason = gri_json_str(row, "reason", ""), *text = gri_json_str(row, "text", ""),
                *detail = gri_json_str(row, "detail", "");
@@ -45,22 +46,13 @@ static enum gri_exit run(struct gri_cli *cli) {
         gri_cli_say(cli, "--format is text, json or csv, not '%s'", asked);
         return GRI_EXIT_USAGE;
     }
-    char path[128], cursor[64] = "";
+    char path[128];
+    struct gri_error error;
     if (!gri_cli_catalog_id(cli, cli->operands[0])) return GRI_EXIT_USAGE;
     (void)gri_format(path, sizeof path, "/v1/catalogs/%s/errors", cli->operands[0]);
     if (format == FORMAT_CSV) fputs("line,reason,text,detail\r\n", stdout);
-    for (;;) {
-        struct gri_json *page;
-        struct gri_error error;
-        const char *query[] = {"limit", "1000", "cursor", *cursor ? cursor : NULL, NULL};
-        if (gri_cli_get(cli, path, query, &page, &error) != GRI_OK) return gri_cli_fail(cli, &error);
-        const struct gri_json *rows = gri_json_get(page, "errors");
-        for (size_t i = 0; i < gri_json_count(rows); i++)
-            print_row(gri_json_at(rows, i), format);
-        (void)gri_copy(cursor, sizeof cursor, gri_json_str(page, "next", ""));
-        gri_json_free(page);
-        if (!*cursor) return GRI_EXIT_DONE;
-    }
+    if (gri_cli_pages(cli, path, NULL, NULL, "errors", 0, print_row, &format, &error) != GRI_OK) return gri_cli_fail(cli, &error);
+    return GRI_EXIT_DONE;
 }
 
 static const struct gri_cli_option options[] = {

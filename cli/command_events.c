@@ -7,9 +7,13 @@
 
 #include "cli.h"
 
-enum { FOLLOW_PAUSE_MS = 500, QUERY_MAX = 24 };
+enum { FOLLOW_PAUSE_MS = 500 };
 
-static void print_event(const struct gri_cli *cli, const struct gri_json *event) {
+/* The filter, as the API has it. */
+static const char *const filter[] = {"since", "until", "reason", "host", "catalog", "level", "event", "match", NULL};
+
+static void print_event(const struct gri_json *event, void *arg) {
+    const struct gri_cli *cli = arg;
     if (cli->json) {
         struct gri_bytes line;
         struct gri_error error;
@@ -27,35 +31,20 @@ static void print_event(const struct gri_cli *cli, const struct gri_json *event)
     putchar('\n');
 }
 
-static void print_page(const struct gri_cli *cli, const struct gri_json *page) {
+static void print_page(struct gri_cli *cli, const struct gri_json *page) {
     const struct gri_json *events = gri_json_get(page, "events");
     for (size_t i = 0; i < gri_json_count(events); i++)
-        print_event(cli, gri_json_at(events, i));
+        print_event(gri_json_at(events, i), cli);
     fflush(stdout);
-}
-
-/* The filter, as the API has it; `extra`: further pairs, ended by a NULL name; what has no value is left out. */
-static void make_query(struct gri_cli *cli, const char *query[QUERY_MAX], const char *const *extra) {
-    static const char *const names[] = {"since", "until", "reason", "host", "catalog", "level", "event", "match"};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        query[count++] = names[i];
-        query[count++] = gri_cli_option(cli, names[i]);
-    }
-    for (; *extra; extra += 2) {
-        query[count++] = extra[0];
-        query[count++] = extra[1];
-    }
-    query[count] = NULL;
 }
 
 static enum gri_exit follow(struct gri_cli *cli) {
     char *cursor = NULL;
     for (;;) {
-        const char *query[QUERY_MAX], *extra[] = {"rising", "true", "limit", "1000", "cursor", cursor, NULL};
+        const char *query[GRI_CLI_QUERY_MAX], *extra[] = {"rising", "true", "limit", "1000", "cursor", cursor, NULL};
         struct gri_json *page;
         struct gri_error error;
-        make_query(cli, query, extra);
+        gri_cli_query(cli, filter, extra, query);
         enum gri_status status = gri_cli_get(cli, "/v1/events", query, &page, &error);
         if (status == GRI_RETRY && cursor) { /* a change of the primary */
             gri_cli_say(cli, "%s", error.detail);
@@ -93,19 +82,9 @@ static enum gri_exit run(struct gri_cli *cli) {
     if (!gri_cli_number(cli, "limit", 1, 1000000, 100, &limit)) return GRI_EXIT_USAGE;
     if (gri_cli_option(cli, "body")) return show_body(cli, gri_cli_option(cli, "body"));
     if (gri_cli_flag(cli, "follow")) return follow(cli);
-    char cursor[GRI_IMAGE_ID_MAX + 32] = "", number[24];
-    do {
-        (void)gri_format(number, sizeof number, "%lld", (long long)(limit < 1000 ? limit : 1000));
-        const char *query[QUERY_MAX], *extra[] = {"limit", number, "cursor", *cursor ? cursor : NULL, NULL};
-        struct gri_json *page;
-        struct gri_error error;
-        make_query(cli, query, extra);
-        if (gri_cli_get(cli, "/v1/events", query, &page, &error) != GRI_OK) return gri_cli_fail(cli, &error);
-        print_page(cli, page);
-        limit -= (int64_t)gri_json_count(gri_json_get(page, "events"));
-        (void)gri_copy(cursor, sizeof cursor, gri_json_str(page, "next", ""));
-        gri_json_free(page);
-    } while (*cursor && limit > 0);
+    struct gri_error error;
+    if (gri_cli_pages(cli, "/v1/events", filter, NULL, "events", limit, print_event, cli, &error) != GRI_OK)
+        return gri_cli_fail(cli, &error);
     return GRI_EXIT_DONE;
 }
 

@@ -94,25 +94,20 @@ static enum gri_status push_file(struct gri_cli *cli, struct source *source, con
     return status;
 }
 
+static void count_dead(const struct gri_json *line, void *arg) {
+    int64_t *dead = arg;
+    *dead += strcmp(gri_json_str(line, "state", ""), "dead") == 0;
+}
+
 /* Duplicates of URLs that are dead: this catalog's wish for them failed too. */
 static enum gri_status count_dead_duplicates(struct gri_cli *cli, const struct gri_json *catalog, int64_t *dead,
                                              struct gri_error *error) {
-    char path[128], cursor[32] = "";
+    static const char *const duplicates[] = {"outcome", "duplicate", NULL};
+    char path[128];
     *dead = 0;
     if (gri_json_get_int(gri_json_get(catalog, "counts"), "duplicate", 0) == 0) return GRI_OK;
     (void)gri_format(path, sizeof path, "/v1/catalogs/%s/lines", gri_json_str(catalog, "id", ""));
-    do {
-        struct gri_json *page;
-        const char *query[] = {"outcome", "duplicate", "limit", "1000", "cursor", *cursor ? cursor : NULL, NULL};
-        enum gri_status status = gri_cli_get(cli, path, query, &page, error);
-        if (status != GRI_OK) return status;
-        const struct gri_json *lines = gri_json_get(page, "lines");
-        for (size_t i = 0; i < gri_json_count(lines); i++)
-            *dead += strcmp(gri_json_str(gri_json_at(lines, i), "state", ""), "dead") == 0;
-        (void)gri_copy(cursor, sizeof cursor, gri_json_str(page, "next", ""));
-        gri_json_free(page);
-    } while (*cursor);
-    return GRI_OK;
+    return gri_cli_pages(cli, path, NULL, duplicates, "lines", 0, count_dead, dead, error);
 }
 
 static enum gri_exit report(struct gri_cli *cli, struct gri_json *catalog, struct gri_json *all) {

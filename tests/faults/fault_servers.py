@@ -13,6 +13,7 @@ import redis as redis_client
 
 import kit
 from fault_proxy import FaultProxy
+from fleet_fixtures import end_fleets
 from oracle import check_receipt
 from recovery import QUICK, problems_of_doubles
 
@@ -216,13 +217,7 @@ def fault_fleet(servers, parts, tmp_path, request):
         return cluster
 
     yield start
-    failed = getattr(getattr(request.node, "report_call", None), "failed", True)
-    for cluster in fleets:
-        try:
-            cluster.stop(check=not failed)
-        finally:
-            with contextlib.suppress(redis_client.RedisError):
-                cluster.drop()
+    end_fleets(request, fleets, redis_client.RedisError)
 
 
 # --- work, and what must have become of it -------------------------------------------------------------------------------

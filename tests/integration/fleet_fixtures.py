@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of every suite that runs real servers and fleets: the servers live as long as the session, a fleet as long as its test."""
+import contextlib
+
 import pytest
 
 import kit
@@ -43,6 +45,17 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("logs of the daemons", "\n".join(fleet.tails(40) for fleet in fleets)))
 
 
+def end_fleets(request, fleets, *forgiven):
+    """Ends them; of a test that has passed, each daemon must end well. `forgiven`: what may go wrong as their data are dropped."""
+    failed = getattr(getattr(request.node, "report_call", None), "failed", True)
+    for cluster in fleets:
+        try:
+            cluster.stop(check=not failed)
+        finally:
+            with contextlib.suppress(*forgiven):
+                cluster.drop()
+
+
 @pytest.fixture
 def fleet(servers, tmp_path, request):
     """fleet(schedulers=1, workers=2, api=1, settings={…}) starts one; at the end all daemons must have ended well."""
@@ -54,9 +67,4 @@ def fleet(servers, tmp_path, request):
         return cluster
 
     yield start
-    failed = getattr(getattr(request.node, "report_call", None), "failed", True)
-    for cluster in fleets:
-        try:
-            cluster.stop(check=not failed)
-        finally:
-            cluster.drop()
+    end_fleets(request, fleets)
