@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One catalog: live progress, its counts, its bad lines and other fates, pause, resume, cancel, delete.
 import { get, send } from "./api.js";
-import { card, facts, h, link, replace, table } from "./dom.js";
+import { card, facts, h, link, pager, replace, table } from "./dom.js";
 import { bytes, count, duration, time } from "./format.js";
 import { progress } from "./overview.js";
 
@@ -55,7 +55,6 @@ export default function catalog(main, { signal, query, every, act, look }, id) {
       { title: "Reason", cell: (row) => row.reason ?? "" },
       { title: "Image", kind: "wide", cell: (row) => row.image && h("a", { href: "#/images/" + row.image.slice(0, 64) }, row.image.slice(0, 12) + "…") },
     ], got.lines, `No line is ${outcome.value}.`),
-    h("div", { class: "row" }, query.get("cursor") && h("button", { type: "button", onclick: () => look({ cursor: null }) }, "First"),
-      got.next && h("button", { type: "button", onclick: () => look({ cursor: got.next }) }, "More")));
+    pager({ query, look }, got.next, ["First", "More"]));
   });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Catalogs: the list, newest first, and the place to push one (drop, choose or type).
 import { get, push } from "./api.js";
-import { h, replace, say, table } from "./dom.js";
+import { dropZone, h, pager, replace, say, table } from "./dom.js";
 import { bytes, count, several, time } from "./format.js";
 import { progress } from "./overview.js";
 
@@ -20,11 +20,7 @@ export default function catalogs(main, { signal, query, every, act, look }) {
     file.value = "";
     draw();
   }
-  const drop = h("div", { class: "drop",
-    ondragover: (event) => { event.preventDefault(); drop.classList.add("over"); },
-    ondragleave: () => drop.classList.remove("over"),
-    ondrop: (event) => { event.preventDefault(); drop.classList.remove("over"); sendAll(event.dataTransfer.files); },
-  }, h("p", {}, "Drop catalogs here: text with one URL a line, plain or gzip."),
+  const drop = dropZone(sendAll, h("p", {}, "Drop catalogs here: text with one URL a line, plain or gzip."),
     h("div", { class: "row" }, file, h("button", { type: "button", class: "main", onclick: () => sendAll(file.files) }, "Push files")));
   const one = h("form", { class: "row", onsubmit: (event) => {
     event.preventDefault();
@@ -49,8 +45,7 @@ export default function catalogs(main, { signal, query, every, act, look }) {
       { title: "Pushed", kind: "t", cell: (c) => time(c.created_at) },
       { title: "By", cell: (c) => c.by ?? "" },
     ], rows, "No catalog yet. Push one above."),
-    h("div", { class: "row" }, query.get("cursor") && h("button", { type: "button", onclick: () => look({ cursor: null }) }, "Newest"),
-      next && h("button", { type: "button", onclick: () => look({ cursor: next }) }, "Older")));
+    pager({ query, look }, next, ["Newest", "Older"]));
   }
   every(0, async () => {
     const { pipelines } = await get("/v1/pipelines", {}, signal);

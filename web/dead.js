@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dead letters: by reason, host, catalog; another life for one or for all that match.
 import { get, send } from "./api.js";
-import { h, link, replace, table } from "./dom.js";
+import { h, link, pager, replace, table } from "./dom.js";
 import { count, time } from "./format.js";
 
 export default function dead(main, { signal, query, every, act, look }) {
@@ -31,8 +31,7 @@ export default function dead(main, { signal, query, every, act, look }) {
         { title: "Died", kind: "t", cell: (row) => time(row.changed_at) },
         { title: "", cell: (row) => h("button", { type: "button", "aria-label": "Retry " + row.url, onclick: () => act1("/v1/dead/retry", row) }, "Retry") },
       ], rows, "Nothing is dead here. Good."),
-      h("div", { class: "row" }, query.get("cursor") && h("button", { type: "button", onclick: () => look({ cursor: null }) }, "Newest"),
-        next && h("button", { type: "button", onclick: () => look({ cursor: next }) }, "Older")));
+      pager({ query, look }, next, ["Newest", "Older"]));
   }
   every(0, draw);
 }

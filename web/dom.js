@@ -57,3 +57,18 @@ export const facts = (pairs) => h("dl", { class: "facts" },
   pairs.filter(([, value]) => value != null && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 
 export const card = (name, value, more) => h("div", { class: "card" }, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)));
+
+/** Where files can be dropped; take(files). */
+export function dropZone(take, ...children) {
+  const zone = h("div", { class: "drop",
+    ondragover: (event) => { event.preventDefault(); zone.classList.add("over"); },
+    ondragleave: () => zone.classList.remove("over"),
+    ondrop: (event) => { event.preventDefault(); zone.classList.remove("over"); take(event.dataTransfer.files); },
+  }, ...children);
+  return zone;
+}
+
+/** Buttons below a list: back to its start, and on to the page at the cursor `next`. */
+export const pager = ({ query, look }, next, [first, more], ...children) => h("div", { class: "row" },
+  query.get("cursor") && h("button", { type: "button", onclick: () => look({ cursor: null }) }, first),
+  next && h("button", { type: "button", onclick: () => look({ cursor: next }) }, more), ...children);

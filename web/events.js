@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events: a search over what is worth troubleshooting.
 import { get } from "./api.js";
-import { h, link, replace, table } from "./dom.js";
+import { h, link, pager, replace, table } from "./dom.js";
 import { time } from "./format.js";
 
 const FIELDS = [["reason", "Reason", 16], ["host", "Host", 18], ["catalog", "Catalog", 26], ["match", "Message matches", 24]];
@@ -32,7 +32,6 @@ export default function events(main, { signal, query, every, look }) {
       { title: "URL", kind: "wide", cell: (row) => link(row.url) },
       { title: "Catalog", cell: (row) => row.catalog && h("a", { href: "#/catalogs/" + row.catalog }, "open") },
     ], rows, "No event matches."),
-    h("div", { class: "row" }, query.get("cursor") && h("button", { type: "button", onclick: () => look({ cursor: null }) }, "Newest"),
-      next && h("button", { type: "button", onclick: () => look({ cursor: next }) }, "Older")));
+    pager({ query, look }, next, ["Newest", "Older"]));
   });
 }

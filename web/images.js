@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images: a gallery, newest first, with filters; a search by hash, by URL, or by dropping a picture.
 import { get, picture, sha256 } from "./api.js";
-import { h, replace, say } from "./dom.js";
+import { dropZone, h, pager, replace, say } from "./dom.js";
 import { bytes, time } from "./format.js";
 
 export function tile(image, signal) {
@@ -41,11 +41,7 @@ export default function images(main, { signal, query, every, act, look }) {
     if (found) location.hash = "#/images/" + sum;
   }
   const file = h("input", { type: "file", accept: "image/*", "aria-label": "Find a picture by its file", onchange: () => findFile(file.files[0]) });
-  const drop = h("div", { class: "drop",
-    ondragover: (event) => { event.preventDefault(); drop.classList.add("over"); },
-    ondragleave: () => drop.classList.remove("over"),
-    ondrop: (event) => { event.preventDefault(); drop.classList.remove("over"); findFile(event.dataTransfer.files[0]); },
-  }, h("p", {}, "Drop a picture to see whether it is stored (its sum is computed here; it is not sent)."), file);
+  const drop = dropZone((files) => findFile(files[0]), h("p", {}, "Drop a picture to see whether it is stored (its sum is computed here; it is not sent)."), file);
   replace(main, h("h2", {}, "Images"),
     h("section", { class: "panel" }, h("form", { class: "row", role: "search", onsubmit: (event) => { event.preventDefault(); find(what.value.trim()); } },
       h("label", { for: "what" }, "Find by hash or URL", what), h("button", { class: "main" }, "Find")), h("p", {}), drop),
@@ -56,8 +52,7 @@ export default function images(main, { signal, query, every, act, look }) {
   every(0, async () => {
     const { images: rows, next } = await get("/v1/images", { limit: 48, catalog: query.get("catalog"), host: query.get("host"), cursor: query.get("cursor") }, signal);
     replace(gallery, rows.length ? h("ul", { class: "gallery" }, rows.map((image) => tile(image, signal))) : h("p", { class: "empty" }, "No image here yet."),
-      h("div", { class: "row" }, query.get("cursor") && h("button", { type: "button", onclick: () => look({ cursor: null }) }, "Newest"),
-        next && h("button", { type: "button", onclick: () => look({ cursor: next }) }, "Older"),
+      pager({ query, look }, next, ["Newest", "Older"],
         rows.length > 0 && h("span", { class: "soft" }, `stored ${time(rows.at(-1).inserted_at)} to ${time(rows[0].inserted_at)}`)));
   });
 }
