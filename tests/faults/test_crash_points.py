@@ -158,6 +158,7 @@ def cancel(case):
     settled_first(case)
     case.cluster.db.hosts.insert_one({"_id": "other.test"})
     case.start(case.role)
+    time.sleep(2.5)  # every worker knows by then that the host is paused
     wish = [f"https://other.test/id/{n}/8/8?{case.key}" for n in range(5)]
     catalog = push_again_and_again(case.cluster, case.supervisor, "".join(url + "\n" for url in wish).encode(), "to cancel")
     id = kit.catalog_id(catalog)

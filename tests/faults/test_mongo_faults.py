@@ -26,6 +26,7 @@ from replica import FailPoint, ReplicaSet, fail_command
 
 TIMEOUT_MS = 3000  # of an operation; the socket's is five seconds longer
 SLOTS = 16
+HELD = 4  # jobs that a worker may have read for each slot: one under way, three that wait for slow hosts (decision 0026)
 SETTINGS = {**QUICK, "worker.slots": SLOTS, "mongo.timeout_ms": TIMEOUT_MS, "scheduler.reap_ms": 500, "scheduler.abandon_ms": 60000, "dispatch.window": 2000, "scheduler.batch": 300}
 OUTAGE_SECONDS = 30
 OUTAGE_RSS_MIB = 48  # a worker may grow by so much while it can't store
@@ -289,18 +290,20 @@ def test_without_a_majority_workers_wait_and_read_no_more(world, how):
     lost = world.mongo.secondaries()
     for node in lost:
         node.kill() if how == "killed" else node.pause()
-    began, start_rss, samples = time.monotonic(), world.workers_rss(), []
-    while time.monotonic() - began < OUTAGE_SECONDS:
-        time.sleep(1)
-        samples.append((*world.jobs_read(), world.workers_rss()))
-    # what was in flight at the start has been read; from then on nothing is
-    reads, pending, sizes = zip(*samples[10:])
-    print(f"majority lost ({how}): jobs read {reads[0]}..{reads[-1]}, pending {min(pending)}..{max(pending)}, RSS {start_rss:.0f} -> {max(sizes):.0f} MiB")
-    assert world.redis.client.xlen(world.cluster.key("jobs")) > 0, "the run was over before the fault"
-    assert reads[0] == reads[-1], f"workers went on reading: {reads}"
-    assert max(pending) <= 2 * SLOTS, pending
-    assert max(sizes) <= min(start_rss + OUTAGE_RSS_MIB, RSS_MIB), sizes
-    world.mongo.heal()
+    try:
+        began, start_rss, samples = time.monotonic(), world.workers_rss(), []
+        while time.monotonic() - began < OUTAGE_SECONDS:
+            time.sleep(1)
+            samples.append((*world.jobs_read(), world.workers_rss()))
+        # what was in flight at the start has been read; from then on nothing is
+        reads, pending, sizes = zip(*samples[10:])
+        print(f"majority lost ({how}): jobs read {reads[0]}..{reads[-1]}, pending {min(pending)}..{max(pending)}, RSS {start_rss:.0f} -> {max(sizes):.0f} MiB")
+        assert world.redis.client.xlen(world.cluster.key("jobs")) > 0, "the run was over before the fault"
+        assert reads[0] == reads[-1], f"workers went on reading: {reads}"
+        assert max(pending) <= 2 * HELD * SLOTS, pending
+        assert max(sizes) <= min(start_rss + OUTAGE_RSS_MIB, RSS_MIB), sizes
+    finally:  # the next test wants a whole set
+        world.mongo.heal()
     print(f"stores again {time_to_store(world):.1f} s after the set is whole")
     assert_all(data, world.settle(data, catalog))
 
