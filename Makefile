@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: transforms-bench deploy-test docs help setup build build-asan test unit sim integration faults hostile page-test soak model mutants demo up fmt lint fuzz tsan sbom install clean bench growth counts search-bench
+.PHONY: transforms-bench deploy-test docs help setup build build-asan test unit sim integration faults hostile page-test soak model mutants demo up fmt lint fuzz tsan sbom install clean bench growth counts search-bench similar-bench
 
 help: ## show this
 	@echo "Grisaille: catalogs of image URLs in, verified gray images out."; echo
@@ -73,9 +73,14 @@ growth: ## what millions of URLs do to speed and memory (hours at SCALE=1); SCAL
 	@GRISAILLE_BIN=$(CURDIR)/build/grisaille /usr/bin/python3 bench/growth.py --out $(or $(OUT),bench-out) --scale $(or $(SCALE),1) $(PARTS)
 
 search-bench: ## how fast a search over two weeks is: 10 million URLs, 1 million events (most of an hour); SCALE=0.01
-	@tools/setup build run test
+	@tools/setup build run test bench
 	@$(MAKE) -s build
 	@GRISAILLE_BIN=$(CURDIR)/build/grisaille /usr/bin/python3 bench/search_bench.py --scale $(or $(SCALE),1)
+
+similar-bench: ## how well near-duplicates of photographs are found: recall and precision (photographs: .tools/photos, as tools/bench fetches them)
+	@tools/setup build run test bench
+	@$(MAKE) -s build
+	@GRISAILLE_BIN=$(CURDIR)/build/grisaille GRISAILLE_ORIGIN=$(CURDIR)/build/tests/origin/grisaille-origin /usr/bin/python3 bench/similar_bench.py $(or $(PHOTOS),.tools/photos)
 
 counts: ## what an image costs in instructions, allocations, system calls and round trips, against bench/ceilings.json
 	@tools/setup build run test
@@ -94,12 +99,12 @@ page-test: ## the web page in a real Chromium, with axe; screenshots in build-as
 	@tools/setup build run test page
 	@tools/run-tests page $(T)
 
-fuzz: ## libFuzzer on every parser: SECONDS=60 each, two at a time; H="harness …": only these
+fuzz: ## libFuzzer on every parser: SECONDS=60 each, two at a time, or HOURS=1 of processor time in all; H="harness …": only these
 	@tools/setup fuzz
-	@tools/fuzz --seconds $(or $(SECONDS),60) $(H)
+	@tools/fuzz $(if $(HOURS),--hours $(HOURS),--seconds $(or $(SECONDS),60)) $(H)
 
-tsan: ## thread sanitizer: unit tests of base, workers, HTTP server and loop, and a slice of the simulation
-	@tools/setup build test
+tsan: ## thread sanitizer: unit tests of base, workers, HTTP server and loop, a slice of the simulation, a small fleet
+	@tools/setup build run test
 	@tools/run-tests tsan $(T)
 
 sbom: build ## bill of materials of the release build (CycloneDX 1.5): build/grisaille.cdx.json
@@ -126,7 +131,7 @@ docs: build ## write docs/cli.md and docs/configuration.md anew from the program
 
 transforms-bench: build ## megapixels a second of each built-in transform, beside Pillow and the vips command
 	@tools/setup bench
-	@tools/transforms-bench build/grisaille
+	@tools/transforms-bench build/grisaille --write docs/transforms.md
 
 install: build ## install to $(DESTDIR)$(PREFIX)
 	@meson install -C build --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))

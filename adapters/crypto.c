@@ -4,6 +4,7 @@
 #include "crypto_base64.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,12 @@ static void sha256_end(struct gri_sha256 *sum, char out[GRI_SHA256_HEX]) {
     if (out) put_hex(digest, out);
     EVP_MD_CTX_free(sum->context);
     free(sum);
+}
+
+static void hmac_sha256(struct gri_slice key, struct gri_slice bytes, uint8_t out[GRI_HMAC_BYTES]) {
+    unsigned len = 0;
+    GRI_ASSERT(HMAC(EVP_sha256(), key.len ? key.data : (const uint8_t *)"", (int)key.len, bytes.data, bytes.len, out, &len) &&
+               len == GRI_HMAC_BYTES);
 }
 
 static enum gri_status base64_encode(struct gri_slice bytes, struct gri_bytes *out, struct gri_error *error) {
@@ -141,6 +148,7 @@ const struct gri_crypto *gri_crypto_create(struct gri_error *error) {
         .sha256_begin = sha256_begin,
         .sha256_add = sha256_add,
         .sha256_end = sha256_end,
+        .hmac_sha256 = hmac_sha256,
         .base64_encode = base64_encode,
         .base64_decode = base64_decode,
         .token_digest = token_digest,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base64 thirty-two characters at a time, where the processor has AVX2: every image's text is written once and read back once,
- * and libcrypto's way costs as much as all three sums. What is left over, and other processors, are the caller's. */
+ * and libcrypto's way costs more than all three sums. What is left over, and other processors, are the caller's. */
 #ifndef GRI_CRYPTO_BASE64_H
 #define GRI_CRYPTO_BASE64_H
 

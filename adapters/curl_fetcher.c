@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "curl_state.h"
 
@@ -15,12 +14,22 @@ void gri_curl_options_init(struct gri_curl_options *options) {
                                          .slow_seconds = 10,
                                          .max_bytes = (size_t)32 * 1024 * 1024,
                                          .max_redirects = 5,
-                                         .max_host_connections = 64,
-                                         .max_connections = 512,
+                                         .max_host_connections = 0,
+                                         .kept_connections = 256,
                                          .idle_seconds = 4};
 }
 
 /* --- slots -------------------------------------------------------------------------------------------------------- */
+
+/* Its handle anew, by the current settings. The connections are the multi handle's, and stay. */
+static void slot_renew(struct gri_curl_slot *slot) {
+    if (slot->easy) curl_easy_cleanup(slot->easy);
+    gri_curl_settings_let_go(slot->settings);
+    slot->settings = slot->owner->settings;
+    slot->settings->references++;
+    slot->easy = gri_curl_handle_create(slot);
+    GRI_ASSERT(slot->easy); /* every option was accepted when the settings were made: only memory can be missing */
+}
 
 static struct gri_curl_slot *slot_take(struct gri_curl *fetcher) {
     struct gri_curl_slot *slot = fetcher->free;
@@ -29,25 +38,41 @@ static struct gri_curl_slot *slot_take(struct gri_curl *fetcher) {
     } else {
         slot = gri_calloc(1, sizeof(*slot));
         slot->owner = fetcher;
-        slot->easy = gri_curl_handle_create(slot);
-        GRI_ASSERT(slot->easy); /* every option was accepted when the fetcher was made: only memory can be missing */
     }
-    slot->next = NULL;
-    slot->previous = fetcher->last;
-    *(fetcher->last ? &fetcher->last->next : &fetcher->first) = slot;
-    fetcher->last = slot;
+    if (slot->settings != fetcher->settings) slot_renew(slot);
     return slot;
+}
+
+/* Among the active ones, by deadline: at the end, but after the time allowed was made shorter. */
+static void slot_enlist(struct gri_curl_slot *slot) {
+    struct gri_curl *fetcher = slot->owner;
+    struct gri_curl_slot *before = fetcher->last;
+    while (before && before->deadline_ms > slot->deadline_ms)
+        before = before->previous;
+    slot->previous = before;
+    slot->next = before ? before->next : fetcher->first;
+    *(before ? &before->next : &fetcher->first) = slot;
+    *(slot->next ? &slot->next->previous : &fetcher->last) = slot;
 }
 
 static void slot_free(struct gri_curl_slot *slot) {
     curl_easy_cleanup(slot->easy);
+    gri_curl_settings_let_go(slot->settings);
     free(slot);
+}
+
+/* As many connections as there are transfers, and some kept beside them: libcurl's own bound counts both. */
+static void count_active(struct gri_curl *fetcher, long more) {
+    fetcher->active += more;
+    (void)curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, fetcher->active + fetcher->settings->options.kept_connections);
 }
 
 static void slot_give_back(struct gri_curl_slot *slot) {
     struct gri_curl *fetcher = slot->owner;
+    count_active(fetcher, -1);
     *(slot->previous ? &slot->previous->next : &fetcher->first) = slot->next;
     *(slot->next ? &slot->next->previous : &fetcher->last) = slot->previous;
+    gri_curl_conditions_clear(slot);
     slot->request = NULL;
     slot->previous = NULL;
     slot->next = fetcher->free;
@@ -128,14 +153,14 @@ static void deadlines_passed(uv_timer_t *timer) {
     uint64_t now = uv_now(fetcher->loop);
     for (struct gri_curl_slot *slot = fetcher->first; slot && slot->deadline_ms <= now; slot = slot->next) {
         if (slot->ending) continue;
-        gri_fail(&slot->stop, GRI_R_timeout, "not done after %lld ms", (long long)fetcher->options.timeout_ms);
+        gri_fail(&slot->stop, GRI_R_timeout, "not done after %lld ms", (long long)slot->settings->options.timeout_ms);
         end_soon(slot);
     }
     arm_deadline(fetcher);
 }
 
 static void arm_deadline(struct gri_curl *fetcher) {
-    const struct gri_curl_slot *slot = fetcher->first; /* all have the same time, so the oldest is the first to be over */
+    const struct gri_curl_slot *slot = fetcher->first; /* they stand in the order of their ends */
     while (slot && slot->ending)
         slot = slot->next;
     if (!slot) {
@@ -152,13 +177,16 @@ static void slot_begin(struct gri_curl_slot *slot, struct gri_fetch *request) {
     struct gri_curl *fetcher = slot->owner;
     uv_update_time(fetcher->loop);
     slot->request = request;
-    slot->deadline_ms = uv_now(fetcher->loop) + (uint64_t)fetcher->options.timeout_ms + CURL_DEADLINE_SLACK_MS;
-    slot->added = slot->ending = slot->again = false;
+    slot->deadline_ms = uv_now(fetcher->loop) + (uint64_t)slot->settings->options.timeout_ms + CURL_DEADLINE_SLACK_MS;
+    slot->added = slot->ending = slot->again = slot->enough = false;
     slot->stop = (struct gri_error){0};
     slot->refused = NULL;
     slot->header_bytes = slot->body_bytes = 0;
     gri_curl_headers_begin(slot);
-    request->body.max = fetcher->options.max_bytes > CURL_ERROR_BODY_MAX ? fetcher->options.max_bytes : CURL_ERROR_BODY_MAX;
+    size_t max = slot->settings->options.max_bytes;
+    request->body.max = max > CURL_ERROR_BODY_MAX ? max : CURL_ERROR_BODY_MAX;
+    slot_enlist(slot);
+    count_active(fetcher, 1);
 }
 
 static void fetch(struct gri_fetcher *port, struct gri_fetch *request) {
@@ -166,11 +194,12 @@ static void fetch(struct gri_fetcher *port, struct gri_fetch *request) {
     GRI_ASSERT(!fetcher->closing && request->op.done && request->url);
     struct gri_curl_slot *slot = slot_take(fetcher);
     slot_begin(slot, request);
-    if (gri_curl_target_check(fetcher, request->url, NULL, &slot->stop) != GRI_OK) {
+    if (gri_curl_target_check(slot->settings, request->url, NULL, &slot->stop) != GRI_OK) {
         end_soon(slot);
         return;
     }
-    slot->added = curl_easy_setopt(slot->easy, CURLOPT_URL, request->url) == CURLE_OK && start(slot);
+    slot->added =
+        curl_easy_setopt(slot->easy, CURLOPT_URL, request->url) == CURLE_OK && gri_curl_conditions_set(slot) && start(slot);
     if (!slot->added) {
         gri_fail(&slot->stop, GRI_R_no_memory, "libcurl took no further transfer");
         end_soon(slot);
@@ -193,9 +222,7 @@ static const struct gri_fetcher_ops operations = {.fetch = fetch, .cancel = canc
 /* --- life ----------------------------------------------------------------------------------------------------------- */
 
 static void free_memory(struct gri_curl *fetcher) {
-    curl_slist_free_all(fetcher->connect_to);
-    free(fetcher->user_agent);
-    free(fetcher->ca_file);
+    gri_curl_settings_let_go(fetcher->settings);
     free(fetcher);
     curl_global_cleanup();
 }
@@ -206,29 +233,6 @@ void gri_curl_handle_closed(struct gri_curl *fetcher) {
 
 static void closed_timer(uv_handle_t *handle) {
     gri_curl_handle_closed(handle->data);
-}
-
-static enum gri_status copy_options(struct gri_curl *fetcher, const struct gri_curl_options *options, struct gri_error *error) {
-    fetcher->options = *options;
-    fetcher->options.allow_ranges = fetcher->options.connect_to = NULL; /* the caller's */
-    fetcher->options.allow_ports = NULL;
-    fetcher->options.user_agent = fetcher->options.ca_file = NULL;
-    if (options->allow_port_count > CURL_PORTS_MAX)
-        return gri_fail(error, GRI_R_config, "fetch.allow_ports: %zu ports are over the limit of %d", options->allow_port_count,
-                        CURL_PORTS_MAX);
-    for (size_t i = 0; i < options->allow_port_count; i++)
-        fetcher->ports[i] = options->allow_ports[i];
-    fetcher->port_count = options->allow_port_count;
-    if (options->user_agent) fetcher->user_agent = gri_strdup(options->user_agent);
-    if (options->ca_file) fetcher->ca_file = gri_strdup(options->ca_file);
-    if (options->ca_file && access(options->ca_file, R_OK) != 0)
-        return gri_fail(error, GRI_R_config, "fetch.ca_file: %s can't be read", options->ca_file);
-    for (size_t i = 0; i < options->connect_to_count; i++) {
-        struct curl_slist *more = curl_slist_append(fetcher->connect_to, options->connect_to[i]);
-        if (!more) return gri_fail(error, GRI_R_no_memory, "no memory for fetch.connect_to");
-        fetcher->connect_to = more;
-    }
-    return gri_guard_init(&fetcher->guard, options->allow_ranges, options->allow_range_count, error);
 }
 
 static void open_timers(struct gri_curl *fetcher) {
@@ -248,7 +252,7 @@ enum gri_status gri_curl_fetcher_create(struct uv_loop_s *loop, const struct gri
     fetcher->loop = loop;
     fetcher->log = log;
     fetcher->metrics = metrics;
-    enum gri_status status = copy_options(fetcher, options, error);
+    enum gri_status status = gri_curl_settings_create(options, &fetcher->settings, error);
     if (status == GRI_OK) status = gri_curl_socket_open(fetcher, error);
     if (status != GRI_OK) {
         free_memory(fetcher);
@@ -256,6 +260,17 @@ enum gri_status gri_curl_fetcher_create(struct uv_loop_s *loop, const struct gri
     }
     open_timers(fetcher);
     *out = &fetcher->port;
+    return GRI_OK;
+}
+
+enum gri_status gri_curl_fetcher_reload(struct gri_fetcher *port, const struct gri_curl_options *options,
+                                        struct gri_error *error) {
+    struct gri_curl *fetcher = gri_container_of(port, struct gri_curl, port);
+    struct gri_curl_settings *settings;
+    enum gri_status status = gri_curl_settings_create(options, &settings, error);
+    if (status != GRI_OK) return status;
+    gri_curl_settings_let_go(fetcher->settings);
+    fetcher->settings = settings;
     return GRI_OK;
 }
 

@@ -20,7 +20,7 @@ static void refuse(struct gri_curl_slot *slot, const char *rule, const char *add
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
     struct gri_curl_slot *slot = arg;
     (void)purpose;
-    const char *rule = gri_guard_refuses(&slot->owner->guard, &address->addr, address->addrlen);
+    const char *rule = gri_guard_refuses(&slot->settings->guard, &address->addr, address->addrlen);
     if (rule) {
         char text[64];
         if (getnameinfo(&address->addr, address->addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST) != 0) text[0] = '\0';
@@ -36,7 +36,7 @@ static int before_request(void *arg, char *remote, char *local, int remote_port,
     (void)local;
     (void)remote_port;
     (void)local_port;
-    const char *rule = gri_guard_refuses_text(&slot->owner->guard, remote);
+    const char *rule = gri_guard_refuses_text(&slot->settings->guard, remote);
     if (rule) refuse(slot, rule, remote);
     return slot->refused ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK; /* a name with one refused address is refused as a whole */
 }
@@ -53,7 +53,7 @@ static void check_redirect(struct gri_curl_slot *slot) {
     long status = status_of(slot);
     if (status < 300 || status > 399 || !slot->location[0] || slot->stop.status != GRI_OK) return;
     (void)curl_easy_getinfo(slot->easy, CURLINFO_EFFECTIVE_URL, &base);
-    if (gri_curl_target_check(slot->owner, slot->location, base, &slot->stop) != GRI_OK)
+    if (gri_curl_target_check(slot->settings, slot->location, base, &slot->stop) != GRI_OK)
         (void)gri_error_wrap(&slot->stop, "status %ld leads to a URL that is not followed", status);
 }
 
@@ -74,18 +74,24 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg) {
 static enum gri_status make_room(struct gri_curl_slot *slot) {
     curl_off_t announced = -1;
     (void)curl_easy_getinfo(slot->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
-    if (announced <= 0) return GRI_OK;
-    if ((uint64_t)announced > slot->owner->options.max_bytes)
+    if (announced <= 0 || slot->request->keep > 0) return GRI_OK;
+    if ((uint64_t)announced > slot->settings->options.max_bytes)
         return gri_fail(&slot->stop, GRI_R_too_large, "a body of %lld bytes is announced, the maximum is %zu",
-                        (long long)announced, slot->owner->options.max_bytes);
+                        (long long)announced, slot->settings->options.max_bytes);
     return gri_bytes_reserve(&slot->request->body, announced < RESERVE_MAX ? (size_t)announced : RESERVE_MAX, &slot->stop);
 }
 
 static enum gri_status keep_body(struct gri_curl_slot *slot, struct gri_slice part) {
-    size_t max = slot->owner->options.max_bytes;
+    size_t max = slot->settings->options.max_bytes;
     enum gri_status status = slot->body_bytes == 0 ? make_room(slot) : GRI_OK;
     slot->body_bytes += part.len;
     if (status != GRI_OK) return status;
+    if (slot->request->keep > 0 && slot->body_bytes >= slot->request->keep) {
+        part.len -= slot->body_bytes - slot->request->keep;
+        status = gri_bytes_append(&slot->request->body, part.data, part.len, &slot->stop);
+        slot->enough = status == GRI_OK;
+        return slot->enough ? GRI_RETRY : status; /* either ends the transfer */
+    }
     if (slot->body_bytes > max) return gri_fail(&slot->stop, GRI_R_too_large, "the body is over %zu bytes", max);
     return gri_bytes_append(&slot->request->body, part.data, part.len, &slot->stop);
 }
@@ -148,12 +154,12 @@ static bool set_callbacks(CURL *easy, struct gri_curl_slot *slot) {
 }
 
 CURL *gri_curl_handle_create(struct gri_curl_slot *slot) {
-    const struct gri_curl *fetcher = slot->owner;
+    const struct gri_curl_settings *settings = slot->settings;
     CURL *easy = curl_easy_init();
-    bool ok = easy && set_limits(easy, &fetcher->options) && set_isolation(easy) && set_callbacks(easy, slot);
-    if (fetcher->user_agent) SET(CURLOPT_USERAGENT, fetcher->user_agent);
-    if (fetcher->ca_file) SET(CURLOPT_CAINFO, fetcher->ca_file);
-    if (fetcher->connect_to) SET(CURLOPT_CONNECT_TO, fetcher->connect_to);
+    bool ok = easy && set_limits(easy, &settings->options) && set_isolation(easy) && set_callbacks(easy, slot);
+    if (settings->user_agent) SET(CURLOPT_USERAGENT, settings->user_agent);
+    if (settings->ca_file) SET(CURLOPT_CAINFO, settings->ca_file);
+    if (settings->connect_to) SET(CURLOPT_CONNECT_TO, settings->connect_to);
     if (ok) return easy;
     curl_easy_cleanup(easy);
     return NULL;

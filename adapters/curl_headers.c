@@ -59,6 +59,40 @@ void gri_curl_headers_begin(struct gri_curl_slot *slot) {
     request->content_type[0] = request->etag[0] = request->last_modified[0] = request->provider_id[0] = '\0';
 }
 
+/* An entity tag as RFC 9110 has it; `*` and the like would match whatever is there. */
+static bool is_tag(const char *text) {
+    size_t len = strlen(text);
+    size_t start = strncmp(text, "W/", 2) == 0 ? 2 : 0;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f) return false;
+    return len >= start + 2 && text[start] == '"' && text[len - 1] == '"' && !memchr(text + start + 1, '"', len - start - 2);
+}
+
+static bool add_condition(struct gri_curl_slot *slot, const char *name, const char *value) {
+    char line[GRI_HEADER_MAX + 32];
+    if (!gri_format(line, sizeof line, "%s: %s", name, value)) return true; /* without it the answer is only longer */
+    struct curl_slist *more = curl_slist_append(slot->conditions, line);
+    if (more) slot->conditions = more;
+    return more != NULL;
+}
+
+bool gri_curl_conditions_set(struct gri_curl_slot *slot) {
+    const struct gri_fetch *request = slot->request;
+    bool ok = true;
+    if (request->known_etag && is_tag(request->known_etag)) ok = add_condition(slot, "If-None-Match", request->known_etag);
+    if (ok && request->known_modified && curl_getdate(request->known_modified, NULL) != (time_t)-1)
+        ok = add_condition(slot, "If-Modified-Since", request->known_modified);
+    if (slot->conditions) ok = curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->conditions) == CURLE_OK && ok;
+    return ok;
+}
+
+void gri_curl_conditions_clear(struct gri_curl_slot *slot) {
+    if (!slot->conditions) return;
+    (void)curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(slot->conditions);
+    slot->conditions = NULL;
+}
+
 static void take_location(struct gri_curl_slot *slot, struct gri_slice value) {
     if (value.len > GRI_URL_MAX || (value.len && memchr(value.data, '\0', value.len))) {
         gri_fail(&slot->stop, GRI_R_redirect_refused, "a Location of %zu bytes, or with NUL, is not followed", value.len);

@@ -138,7 +138,9 @@ static enum gri_status judge(struct gri_curl_slot *slot, CURLcode code, struct g
         return error->status;
     }
     if (slot->headers_done && request->http_status >= 400) return gri_curl_judge_status(request->http_status, error);
-    if (code != CURLE_OK) return judge_code(slot, code, error);
+    if (code != CURLE_OK && !slot->enough) return judge_code(slot, code, error);
+    request->not_modified = request->http_status == 304 && slot->conditions;
+    if (request->not_modified) return GRI_OK;
     enum gri_status status = gri_curl_judge_status(request->http_status, error);
     if (status == GRI_OK && request->body.len == 0)
         return gri_fail(error, GRI_R_empty, "the host answered %d with no bytes", request->http_status);

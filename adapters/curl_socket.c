@@ -86,9 +86,7 @@ enum gri_status gri_curl_socket_open(struct gri_curl *fetcher, struct gri_error 
     SET(CURLMOPT_TIMERFUNCTION, want_timer);
     SET(CURLMOPT_TIMERDATA, fetcher);
     SET(CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-    SET(CURLMOPT_MAX_HOST_CONNECTIONS, (long)fetcher->options.max_host_connections);
-    SET(CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)fetcher->options.max_connections);
-    SET(CURLMOPT_MAXCONNECTS, (long)fetcher->options.max_connections);
+    SET(CURLMOPT_MAX_HOST_CONNECTIONS, (long)fetcher->settings->options.max_host_connections);
     if (ok) return GRI_OK;
     (void)curl_multi_cleanup(fetcher->multi);
     return gri_fail(error, GRI_R_internal, "libcurl's multi handle can't be made");

@@ -27,13 +27,13 @@ static long port_of(CURLU *url) {
     return port;
 }
 
-static bool port_ok(const struct gri_curl *fetcher, long port) {
-    for (size_t i = 0; i < fetcher->port_count; i++)
-        if (fetcher->ports[i] == port) return true;
+static bool port_ok(const struct gri_curl_settings *settings, long port) {
+    for (size_t i = 0; i < settings->port_count; i++)
+        if (settings->ports[i] == port) return true;
     return port == 80 || port == 443;
 }
 
-enum gri_status gri_curl_target_check(const struct gri_curl *fetcher, const char *url, const char *base,
+enum gri_status gri_curl_target_check(const struct gri_curl_settings *settings, const char *url, const char *base,
                                       struct gri_error *error) {
     CURLU *parsed = curl_url();
     if (!parsed) return gri_fail(error, GRI_R_no_memory, "no memory for a URL");
@@ -46,7 +46,7 @@ enum gri_status gri_curl_target_check(const struct gri_curl *fetcher, const char
         status = gri_fail(error, redirect ? redirect : GRI_R_bad_scheme, "only http and https are fetched");
     } else if (code != CURLUE_OK) {
         status = gri_fail(error, redirect ? redirect : GRI_R_bad_host, "the URL can't be read: %s", curl_url_strerror(code));
-    } else if (!port_ok(fetcher, port_of(parsed))) {
+    } else if (!port_ok(settings, port_of(parsed))) {
         status = gri_fail(error, redirect ? redirect : GRI_R_bad_port, "port %ld is not 80, 443 or one of fetch.allow_ports",
                           port_of(parsed));
     } else if (part_is_set(parsed, CURLUPART_USER) || part_is_set(parsed, CURLUPART_PASSWORD)) {

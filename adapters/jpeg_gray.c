@@ -43,47 +43,67 @@ static enum gri_status take_segment(struct gri_gray_file *file, struct gri_slice
     return GRI_OK;
 }
 
-/* Moves to the marker that ends the entropy-coded data: the first 0xFF that no zero follows. With `clean`, what was
- * passed is un-stuffed into it. */
-static enum gri_status read_entropy(struct gri_gray_file *file, uint8_t *clean, struct gri_gray_scan *scan) {
+/* The code of a restart marker that begins at `at`, after fill bytes; NULL: it is another marker, or none. */
+static const uint8_t *restart_at(const uint8_t *at, const uint8_t *end) {
+    while (at < end && *at == 0xFF)
+        at++;
+    return at < end && *at >= GRI_JPEG_RST0 && *at <= GRI_JPEG_RST7 ? at : NULL;
+}
+
+/* Notes a restart marker, before which are `len` un-stuffed bytes. Of `most` intervals the scan has; 0: it is not luma's, and
+ * nobody reads it. */
+static enum gri_status note_restart(struct gri_gray_file *file, struct gri_gray_scan *scan, uint8_t code, size_t len,
+                                    size_t most) {
+    if (!file->restart) return gri_gray_corrupt(file, "a restart marker without a restart interval");
+    if (most == 0) return GRI_OK;
+    if (scan->intervals == most || (code & 7) != ((scan->intervals - 1) & 7))
+        return gri_gray_corrupt(file, "a restart marker out of order");
+    file->ends[scan->intervals++ - 1] = (uint32_t)len;
+    return GRI_OK;
+}
+
+/* Moves to the marker that ends the entropy-coded data: the first 0xFF that neither zero nor restart marker follows. With
+ * `clean`, what was passed is un-stuffed into it. */
+static enum gri_status read_entropy(struct gri_gray_file *file, uint8_t *clean, size_t most, struct gri_gray_scan *scan) {
     const uint8_t *start = file->source.data + file->at, *from = start, *end = file->source.data + file->source.len;
     uint8_t *to = clean;
+    scan->intervals = 1;
     for (;;) {
         const uint8_t *found = memchr(from, 0xFF, (size_t)(end - from));
         if (!found || end - found < 2) {
             file->at = file->source.len;
             return gri_gray_corrupt(file, "the data ends before the end-of-image marker");
         }
-        bool more = found[1] == 0;
-        size_t len = (size_t)(found - from) + more;
+        bool stuffed = found[1] == 0;
+        size_t len = (size_t)(found - from) + stuffed;
         if (clean) {
             memcpy(to, from, len);
             to += len;
         }
-        if (!more) {
+        from = found + 2;
+        if (stuffed) continue;
+        file->at = (size_t)(found - file->source.data);
+        const uint8_t *restart = restart_at(found, end);
+        if (!restart) {
             scan->data = (struct gri_slice){start, (size_t)(found - start)};
             scan->clean = (struct gri_slice){clean, (size_t)(to - clean)};
-            file->at = (size_t)(found - file->source.data);
             if (clean) memset(to, 0xFF, JPEG_GRAY_PAD);
             return GRI_OK;
         }
-        from = found + 2;
+        if (note_restart(file, scan, *restart, clean ? (size_t)(to - clean) : 0, most) != GRI_OK) return file->error->status;
+        from = restart + 1;
     }
 }
 
-/* Passes the restart markers of a scan that is not luma's. */
-static enum gri_status pass_restarts(struct gri_gray_file *file) {
-    for (;;) {
-        size_t at = file->at;
-        while (at < file->source.len && file->source.data[at] == 0xFF)
-            at++;
-        bool restart = at < file->source.len && file->source.data[at] >= GRI_JPEG_RST0 && file->source.data[at] <= GRI_JPEG_RST7;
-        if (!restart) return GRI_OK;
-        if (!file->restart) return gri_gray_corrupt(file, "a restart marker without a restart interval");
-        file->at = at + 1;
-        struct gri_gray_scan rest;
-        if (read_entropy(file, NULL, &rest) != GRI_OK) return file->error->status;
-    }
+/* Room for what is read of luma; *most: the intervals the scan has. */
+static enum gri_status prepare(struct gri_gray_file *file, const struct gri_gray_scan *scan, bool decoded, size_t *most) {
+    *most = file->restart ? (gri_gray_scan_mcus(file, scan) + file->restart - 1) / file->restart : 1;
+    /* Scans that wait for a mate lie behind each other, each with its pad. */
+    if (decoded && !file->clean) file->clean = malloc(file->source.len + ((size_t)file->limits->max_scans + 2) * JPEG_GRAY_PAD);
+    if (file->restart && !file->ends) file->ends = malloc(file->blocks_across * file->blocks_down * sizeof *file->ends);
+    if ((decoded && !file->clean) || (file->restart && !file->ends))
+        return gri_fail_as(file->error, GRI_RETRY, GRI_R_no_memory, "JPEG: no memory for %zu bytes", file->source.len);
+    return GRI_OK;
 }
 
 static enum gri_status read_scan(struct gri_gray_file *file, struct gri_slice body) {
@@ -94,14 +114,13 @@ static enum gri_status read_scan(struct gri_gray_file *file, struct gri_slice bo
     bool luma = false;
     for (int i = 0; i < scan.count; i++)
         luma = luma || scan.parts[i].component == 0;
-    if (luma && file->restart) return gri_gray_unusual(file);
-    bool decoded = luma && (file->limits->verify == GRI_JPEG_VERIFY_FULL || scan.count > 1 || scan.last == 0);
-    if (decoded && !file->clean) file->clean = malloc(file->source.len + JPEG_GRAY_PAD);
-    if (decoded && !file->clean)
-        return gri_fail_as(file->error, GRI_RETRY, GRI_R_no_memory, "JPEG: no memory for %zu bytes", file->source.len);
-    if (read_entropy(file, decoded ? file->clean : NULL, &scan) != GRI_OK) return file->error->status;
-    if (luma && gri_gray_take_scan(file, &scan) != GRI_OK) return file->error->status;
-    return pass_restarts(file);
+    if (!luma) return read_entropy(file, NULL, 0, &scan);
+    bool decoded = file->limits->verify == GRI_JPEG_VERIFY_FULL || scan.count > 1 || scan.last == 0;
+    size_t most;
+    if (prepare(file, &scan, decoded, &most) != GRI_OK) return file->error->status;
+    if (read_entropy(file, decoded ? file->clean + file->clean_used : NULL, most, &scan) != GRI_OK) return file->error->status;
+    if (scan.intervals < most) return gri_gray_corrupt(file, "restart markers are missing");
+    return gri_gray_take_scan(file, &scan);
 }
 
 static enum gri_status walk(struct gri_gray_file *file) {
@@ -122,6 +141,7 @@ static enum gri_status walk(struct gri_gray_file *file) {
         if (status != GRI_OK) return status;
     }
     file->info->trailing_bytes = (int64_t)(source->len - file->at);
+    if (gri_gray_finish_bands(file) != GRI_OK) return file->error->status;
     if (gri_gray_check_complete(file) != GRI_OK) return file->error->status;
     return gri_gray_write_raw(file, (struct gri_slice){(const uint8_t *)"\xFF\xD9", 2});
 }
@@ -141,6 +161,7 @@ enum gri_status gri_jpeg_gray_take(struct gri_slice source, unsigned form, const
     file->out = out;
     file->start = out->len;
     enum gri_status status = walk(file);
+    if (file->unusual && gri_gray_finish_bands(file) != GRI_OK) file->unusual = false; /* damage counts for more */
     *handled = status == GRI_OK;
     if (status != GRI_OK) {
         out->len = file->start;
@@ -149,6 +170,8 @@ enum gri_status gri_jpeg_gray_take(struct gri_slice source, unsigned form, const
     }
     free(file->clean);
     free(file->masks);
+    free(file->ends);
+    free(file->tables);
     free(file);
     return status;
 }

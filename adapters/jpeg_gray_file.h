@@ -23,7 +23,14 @@ struct gri_gray_scan {
     int first, last;        /* Ss, Se */
     unsigned high, low;     /* Ah, Al */
     struct gri_slice data;  /* entropy-coded, as in the source */
-    struct gri_slice clean; /* the same un-stuffed and padded; data NULL when it was not asked for */
+    struct gri_slice clean; /* the same un-stuffed and padded, without restart markers; data NULL when it was not asked for */
+    size_t intervals;       /* 1, and one more for each restart marker */
+};
+
+/* Huffman tables made ready. On the heap: too much for a thread's stack. */
+struct gri_gray_tables {
+    struct gri_huffman dc[GRI_GRAY_SCAN_PARTS_MAX], ac[GRI_GRAY_SCAN_PARTS_MAX]; /* of this scan, by its parts */
+    struct gri_huffman bands[2];                                                 /* of this scan, and of the one that waits */
 };
 
 struct gri_gray_file {
@@ -41,7 +48,7 @@ struct gri_gray_file {
     struct gri_huffman_spec dc[GRI_GRAY_TABLES], ac[GRI_GRAY_TABLES];
     uint16_t quant[GRI_GRAY_TABLES][GRI_GRAY_COEFFICIENTS]; /* zigzag order, as in the file */
     bool quant_known[GRI_GRAY_TABLES];
-    unsigned restart;
+    unsigned restart; /* MCUs of an interval; 0: there are none */
     bool jfif, adobe;
     uint8_t adobe_transform;
 
@@ -53,13 +60,20 @@ struct gri_gray_file {
     int scans;
 
     /* Owned. */
-    uint8_t *clean;  /* source.len + padding; made at the first need */
-    uint64_t *masks; /* a block each */
+    uint8_t *clean;    /* source.len + paddings; made at the first need */
+    size_t clean_used; /* by the scan that waits */
+    uint64_t *masks;   /* a block each, and one more */
+    uint32_t *ends;    /* of the scan's intervals, in its un-stuffed bytes; a block each, when there are any */
+    struct gri_gray_tables *tables;
+
+    struct gri_gray_band waiting; /* to be validated with the next one of its kind; table NULL: none */
+    bool waiting_refines;
 
     /* The output. */
     struct gri_bytes *out;
-    size_t start;                                   /* its length when we began */
-    bool headed;                                    /* frame header written */
+    size_t start; /* its length when we began */
+    bool headed;  /* frame header written */
+    unsigned written_restart;
     struct gri_huffman_spec written_dc, written_ac; /* count 0: none yet */
 };
 
@@ -97,8 +111,12 @@ enum gri_status gri_gray_read_segment(struct gri_gray_file *file, int marker, st
 enum gri_status gri_gray_read_scan_header(struct gri_gray_file *file, struct gri_slice body, struct gri_gray_scan *scan);
 /* … every bit plane of luma came. */
 enum gri_status gri_gray_check_complete(struct gri_gray_file *file);
+/* MCUs of a scan of luma. */
+size_t gri_gray_scan_mcus(const struct gri_gray_file *file, const struct gri_gray_scan *scan);
 /* jpeg_gray_luma.c: a scan that brings luma: checked, and written. */
 enum gri_status gri_gray_take_scan(struct gri_gray_file *file, const struct gri_gray_scan *scan);
+/* … validates the one that still waits, if there is one. */
+enum gri_status gri_gray_finish_bands(struct gri_gray_file *file);
 
 /* jpeg_gray_small.c: info->small from luma's DC values, `low` bits short of what they are; one in `element` numbers of 16 bits,
  * `stride` of them a row. */
@@ -106,7 +124,7 @@ void gri_gray_shrink(struct gri_gray_file *file, const int16_t *dc, size_t eleme
 
 /* jpeg_gray_write.c: the output. Tables are written when they differ from those written last. */
 enum gri_status gri_gray_write_head(struct gri_gray_file *file); /* up to the frame header; NULL tables stay as they are */
-enum gri_status gri_gray_write_scan_header(struct gri_gray_file *file, const struct gri_gray_scan *scan,
+enum gri_status gri_gray_write_scan_header(struct gri_gray_file *file, const struct gri_gray_scan *scan, unsigned restart,
                                            const struct gri_huffman_spec *dc, const struct gri_huffman_spec *ac);
 enum gri_status gri_gray_write_raw(struct gri_gray_file *file, struct gri_slice data);     /* stuffed already */
 enum gri_status gri_gray_write_stuffed(struct gri_gray_file *file, struct gri_slice data); /* a zero after each 0xFF */

@@ -11,17 +11,17 @@ static uint32_t dc_entry(unsigned symbol, unsigned length, unsigned size_max) {
     return symbol > size_max ? 0 : symbol << 8 | (length + symbol);
 }
 
-/* Low nibble 0: 16 zeros, the end of the block, or (progressive) of a run of blocks. */
+/* Size 0: 16 zeros, the end of the block, or (progressive) of a run of blocks. */
 static uint32_t ac_entry(unsigned symbol, unsigned length, enum gri_huffman_use use, unsigned low) {
     unsigned run = symbol >> 4, size = symbol & 15;
     bool refine = use == GRI_HUFFMAN_AC_REFINE;
     if (size != 0) {
-        if (refine) return size != 1 ? 0 : 1U << (16 + run) | GRI_ENTRY_VALUE | (length + 1);
-        return size + low > AC_SIZE_MAX ? 0 : (run + 1) << 8 | GRI_ENTRY_VALUE | (length + size);
+        if (refine) return size != 1 ? 0 : 1U << (16 + run) | (length + 1);
+        return size + low > AC_SIZE_MAX ? 0 : GRI_ENTRY_VALUE | (run + 1) << 8 | (length + size);
     }
-    if (run == END_OF_RUNS) return refine ? 1U << (16 + run) | length : 16 << 8 | length;
+    if (run == END_OF_RUNS) return refine ? GRI_ENTRY_ZEROS | length << 8 : 16 << 8 | length;
     if (run == 0) return refine ? length : (uint32_t)GRI_HUFFMAN_END << 8 | length;
-    return use == GRI_HUFFMAN_AC ? 0 : run << 16 | length << 8 | GRI_ENTRY_RUN;
+    return use == GRI_HUFFMAN_AC ? 0 : run << 16 | length << 8;
 }
 
 static uint32_t entry_of(unsigned symbol, unsigned length, enum gri_huffman_use use, unsigned low) {

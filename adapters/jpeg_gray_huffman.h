@@ -23,13 +23,15 @@ enum gri_huffman_use {
 };
 
 /* An entry is what a code means:
- *   bits 0–4   bits to drop: the code and, but for a run of blocks, what follows it. 0: not an ordinary code
- *   bit 5      a coefficient becomes non-zero
- *   bit 6      (with bits 0–4 zero) a run of empty blocks: bits 8–15 the code's length, 16–23 the number of bits that follow
+ *   bits 0–7   bits to drop: the code and what follows it. 0: no ordinary code
  *   bits 8–15  DC: the size. AC, but refinement: the step along the band; GRI_HUFFMAN_END ends the block
- *   bits 16–31 AC refinement: 1 << the run of zeros, 0 ends the block
+ *   bits 16–31 AC refinement: 1 << the run of zeros before a coefficient that becomes non-zero, 0 ends the block
+ *   bit 16     AC, but refinement: a coefficient is non-zero
+ * With bits 0–7 zero, progressive: bits 8–15 are the code's length, and it is
+ *   a run of empty blocks   bits 16–23: the number of bits that follow
+ *   GRI_ENTRY_ZEROS         refinement: 16 zeros
  * 0 is undefined, or a code of over GRI_HUFFMAN_LOOKUP bits. */
-enum { GRI_ENTRY_DROP = 31, GRI_ENTRY_VALUE = 32, GRI_ENTRY_RUN = 64, GRI_HUFFMAN_END = 128 };
+enum { GRI_ENTRY_DROP = 255, GRI_ENTRY_VALUE = 1 << 16, GRI_ENTRY_ZEROS = 1 << 24, GRI_HUFFMAN_END = 128 };
 
 struct gri_huffman {
     uint32_t lookup[1 << GRI_HUFFMAN_LOOKUP];
@@ -45,12 +47,18 @@ extern const struct gri_huffman_spec gri_huffman_standard_dc;
 bool gri_huffman_build(struct gri_huffman *table, const struct gri_huffman_spec *spec, enum gri_huffman_use use, unsigned low);
 
 /* The entry for a code of over GRI_HUFFMAN_LOOKUP bits at the top of `window`; 0: there is no such code. */
-uint32_t gri_huffman_find(const struct gri_huffman *table, uint64_t window);
+__attribute__((noinline)) uint32_t gri_huffman_find(const struct gri_huffman *table, uint64_t window);
+
+/* What bits 8–15 of an entry are. */
+GRI_INLINE unsigned gri_huffman_step(uint32_t entry) {
+    return entry >> 8 & 0xFF;
+}
 
 /* The entry for the code at the top of `window`. */
 GRI_INLINE uint32_t gri_huffman_entry(const struct gri_huffman *table, uint64_t window) {
     uint32_t entry = table->lookup[window >> (64 - GRI_HUFFMAN_LOOKUP)];
-    return __builtin_expect(entry == 0, 0) ? gri_huffman_find(table, window) : entry;
+    if (__builtin_expect(!(entry & GRI_ENTRY_DROP), 0) && entry == 0) entry = gri_huffman_find(table, window);
+    return entry;
 }
 
 #endif

@@ -7,19 +7,20 @@ static const char undefined_code[] = "an undefined Huffman code", dc_range[] = "
 
 /* The difference whose code is at the top of `window`; `entry` is its entry. T.81 F.2.2.1, without a branch. */
 GRI_INLINE int dc_difference(uint64_t window, uint32_t entry) {
-    unsigned size = entry >> 8 & 15;
+    unsigned size = gri_huffman_step(entry);
     uint32_t bits = (uint32_t)(window >> (64 - (entry & GRI_ENTRY_DROP))) & ((1U << size) - 1);
     int negative = bits < (1U << size) >> 1;
     return (int)bits - (int)(((1U << size) - 1) & -(unsigned)negative);
 }
 
-GRI_INLINE const char *dc_first(const struct gri_gray_layout *layout, struct gri_slice data, int16_t *dc) {
-    struct gri_bits bits = gri_bits_open(data.data, data.len);
+GRI_INLINE const char *dc_first(const struct gri_gray_layout *layout, const struct gri_gray_interval *interval, int16_t *dc) {
+    struct gri_bits bits = gri_bits_open(interval->data.data, interval->data.len);
     int value = 0, low = -(-GRI_DC_MIN >> layout->low), high = GRI_DC_MAX >> layout->low;
-    for (size_t y = 0; y < layout->mcus_down; y++) {
-        int16_t *mcu = dc + y * layout->down * layout->stride;
+    for (struct gri_gray_stretch at = gri_gray_stretch(layout, interval, 0); at.count > 0;
+         at = gri_gray_stretch(layout, interval, at.done)) {
+        int16_t *mcu = dc + at.offset;
         bool out = false;
-        for (size_t x = 0; x < layout->mcus_across; x++, mcu += layout->across)
+        for (size_t n = at.count; n > 0; n--, mcu += layout->across)
             for (size_t i = 0; i < layout->slot_count; i++) {
                 const struct gri_gray_slot *slot = &layout->slots[i];
                 gri_bits_refill(&bits);
@@ -45,13 +46,13 @@ GRI_INLINE const char *pass_block(struct gri_bits *bits, const struct gri_huffma
         uint32_t entry = gri_huffman_entry(table, bits->window);
         if (__builtin_expect(!entry, 0)) return undefined_code;
         gri_bits_drop(bits, entry & GRI_ENTRY_DROP);
-        k += entry >> 8;
+        k += gri_huffman_step(entry);
     } while (k < 64);
     return k > 64 && k < GRI_HUFFMAN_END ? past_block : NULL;
 }
 
-GRI_INLINE const char *sequential_mcu(const struct gri_gray_layout *layout, struct gri_bits *bits, int *value, bool *out,
-                                      struct gri_gray_block *mcu) {
+GRI_INLINE const char *sequential_mcu(const struct gri_gray_layout *layout, struct gri_bits *bits, size_t offset, int *value,
+                                      bool *out, struct gri_gray_block *mcu) {
     for (size_t i = 0; i < layout->slot_count; i++) {
         const struct gri_gray_slot *slot = &layout->slots[i];
         gri_bits_refill(bits);
@@ -65,19 +66,22 @@ GRI_INLINE const char *sequential_mcu(const struct gri_gray_layout *layout, stru
         if (!slot->luma) continue;
         *value += difference;
         *out |= *value < GRI_DC_MIN || *value > GRI_DC_MAX;
-        mcu[slot->offset] = (struct gri_gray_block){(uint32_t)at, (uint16_t)(gri_bits_tell(bits) - at), (int16_t)*value};
+        mcu[slot->offset] =
+            (struct gri_gray_block){(uint32_t)(offset + at), (uint16_t)(gri_bits_tell(bits) - at), (int16_t)*value};
     }
     return NULL;
 }
 
-GRI_INLINE const char *sequential(const struct gri_gray_layout *layout, struct gri_slice data, struct gri_gray_block *blocks) {
-    struct gri_bits bits = gri_bits_open(data.data, data.len);
+GRI_INLINE const char *sequential(const struct gri_gray_layout *layout, const struct gri_gray_interval *interval,
+                                  struct gri_gray_block *blocks) {
+    struct gri_bits bits = gri_bits_open(interval->data.data, interval->data.len);
     int value = 0;
-    for (size_t y = 0; y < layout->mcus_down; y++) {
-        struct gri_gray_block *mcu = blocks + y * layout->down * layout->stride;
+    for (struct gri_gray_stretch at = gri_gray_stretch(layout, interval, 0); at.count > 0;
+         at = gri_gray_stretch(layout, interval, at.done)) {
+        struct gri_gray_block *mcu = blocks + at.offset;
         bool out = false;
-        for (size_t x = 0; x < layout->mcus_across; x++, mcu += layout->across) {
-            const char *wrong = sequential_mcu(layout, &bits, &value, &out, mcu);
+        for (size_t n = at.count; n > 0; n--, mcu += layout->across) {
+            const char *wrong = sequential_mcu(layout, &bits, interval->offset * 8, &value, &out, mcu);
             if (__builtin_expect(wrong != NULL, 0)) return wrong;
         }
         if (out) return dc_range;
@@ -85,22 +89,24 @@ GRI_INLINE const char *sequential(const struct gri_gray_layout *layout, struct g
     return gri_bits_at_end(&bits) ? NULL : wrong_length;
 }
 
-const char *gri_gray_dc_first_portable(const struct gri_gray_layout *layout, struct gri_slice data, int16_t *dc) {
-    return dc_first(layout, data, dc);
+const char *gri_gray_dc_first_portable(const struct gri_gray_layout *layout, const struct gri_gray_interval *interval,
+                                       int16_t *dc) {
+    return dc_first(layout, interval, dc);
 }
 
-const char *gri_gray_sequential_portable(const struct gri_gray_layout *layout, struct gri_slice data,
+const char *gri_gray_sequential_portable(const struct gri_gray_layout *layout, const struct gri_gray_interval *interval,
                                          struct gri_gray_block *blocks) {
-    return sequential(layout, data, blocks);
+    return sequential(layout, interval, blocks);
 }
 
 #ifdef __x86_64__
-GRI_TARGET_BMI2 const char *gri_gray_dc_first_bmi2(const struct gri_gray_layout *layout, struct gri_slice data, int16_t *dc) {
-    return dc_first(layout, data, dc);
+GRI_TARGET_BMI2 const char *gri_gray_dc_first_bmi2(const struct gri_gray_layout *layout, const struct gri_gray_interval *interval,
+                                                   int16_t *dc) {
+    return dc_first(layout, interval, dc);
 }
 
-GRI_TARGET_BMI2 const char *gri_gray_sequential_bmi2(const struct gri_gray_layout *layout, struct gri_slice data,
-                                                     struct gri_gray_block *blocks) {
-    return sequential(layout, data, blocks);
+GRI_TARGET_BMI2 const char *gri_gray_sequential_bmi2(const struct gri_gray_layout *layout,
+                                                     const struct gri_gray_interval *interval, struct gri_gray_block *blocks) {
+    return sequential(layout, interval, blocks);
 }
 #endif

@@ -53,9 +53,17 @@ static enum gri_status write_huffman(struct gri_gray_file *file, unsigned class,
     return append(file, spec->values, spec->count);
 }
 
-enum gri_status gri_gray_write_scan_header(struct gri_gray_file *file, const struct gri_gray_scan *scan,
+static enum gri_status write_restart(struct gri_gray_file *file, unsigned restart) {
+    const uint8_t segment[] = {0xFF, GRI_JPEG_DRI, 0, 4, (uint8_t)(restart >> 8), (uint8_t)restart};
+    if (restart == file->written_restart) return GRI_OK;
+    file->written_restart = restart;
+    return append(file, segment, sizeof segment);
+}
+
+enum gri_status gri_gray_write_scan_header(struct gri_gray_file *file, const struct gri_gray_scan *scan, unsigned restart,
                                            const struct gri_huffman_spec *dc, const struct gri_huffman_spec *ac) {
     if (!file->headed && gri_gray_write_head(file) != GRI_OK) return file->error->status;
+    if (write_restart(file, restart) != GRI_OK) return file->error->status;
     if (write_huffman(file, 0, dc, &file->written_dc) != GRI_OK) return file->error->status;
     if (write_huffman(file, 1, ac, &file->written_ac) != GRI_OK) return file->error->status;
     const uint8_t header[] = {0xFF,

@@ -5,6 +5,7 @@
  * $$NOW they are a fifth faster for new keys and a quarter for known ones, and the time is the server's all the same (early
  * by one round trip, which only makes a job due for the sweeper that much sooner). */
 #include "mongo_ledger.h"
+#include "mongo_renewal.h"
 
 #include <grisaille/crash_point.h>
 #include <stdlib.h>
@@ -14,8 +15,9 @@
 struct known {
     const char *key; /* the request's */
     size_t index;
-    int64_t run; /* the dead run to revive, or 0 */
-    bool seen;   /* by the last reading */
+    int64_t run; /* the dead run to revive, the done one to renew, or 0 */
+    bool renew;
+    bool seen; /* by the last reading */
 };
 
 struct admission {
@@ -133,6 +135,15 @@ static bool may_revive(const struct gri_ledger_admit *request, const char *reaso
     return request->revive_dead || strcmp(reason, gri_reason_name(GRI_R_cancelled)) == 0;
 }
 
+/* It is done, and this catalog wants it fetched anew: once for each time that it asks, also where its chunk comes again. */
+static bool may_renew(const struct gri_ledger_admit *request, const bson_t *document, bool own) {
+    if (request->refresh == 0 || strcmp(gri_mongo_text(document, "error.reason"), gri_reason_name(GRI_R_removed)) == 0)
+        return false;
+    if (own && request->refresh == 1) return false; /* it has just brought it in */
+    bool asked = strcmp(gri_mongo_text(document, "renew.for"), request->catalog) == 0;
+    return !asked || gri_mongo_number(document, "renew.round", 0) < request->refresh;
+}
+
 static bool look_at_known(const bson_t *document, void *arg) {
     struct admission *admission = arg;
     const struct gri_ledger_admit *request = admission->request;
@@ -148,16 +159,23 @@ static bool look_at_known(const bson_t *document, void *arg) {
     if (expired || (state == GRI_URL_DEAD && may_revive(request, gri_mongo_text(document, "error.reason")))) {
         known->run = gri_mongo_number(document, "run", 0);
         admission->dead++;
+    } else if (state == GRI_URL_DONE && may_renew(request, document, own)) {
+        known->run = gri_mongo_number(document, "run", 0);
+        known->renew = true;
+        admission->dead++;
     }
     return true;
 }
 
 static enum gri_status read_known(const struct gri_mongo_session *session, struct admission *admission) {
     bson_t *opts = BCON_NEW("projection", "{", "state", BCON_INT32(1), "run", BCON_INT32(1), "shared", BCON_INT32(1),
-                            "first.catalog", BCON_INT32(1), "error.reason", BCON_INT32(1), "expired", BCON_INT32(1), "}");
+                            "first.catalog", BCON_INT32(1), "error.reason", BCON_INT32(1), "expired", BCON_INT32(1), "renew.for",
+                            BCON_INT32(1), "renew.round", BCON_INT32(1), "}");
     admission->seen = admission->dead = 0;
-    for (size_t i = 0; i < admission->known_count; i++)
-        admission->known[i].seen = false;
+    for (size_t i = 0; i < admission->known_count; i++) {
+        admission->known[i].seen = admission->known[i].renew = false;
+        admission->known[i].run = 0;
+    }
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, known_filter(admission), opts, look_at_known, admission,
                                             &admission->request->op.error);
     /* One that a majority read does not show yet was just made by another scheduler, perhaps for another catalog. */
@@ -183,6 +201,12 @@ static enum gri_status mark_shared(const struct gri_mongo_session *session, cons
     return status;
 }
 
+static void add_renewal(struct gri_mongo_bulk *bulk, const struct gri_ledger_admit *request, const struct known *known) {
+    struct gri_mongo_renewal renewal = {.asker = request->catalog, .round = request->refresh, .queued = true};
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(known->key), "run", BCON_INT64(known->run), "state", "done");
+    gri_mongo_bulk_update(bulk, filter, gri_mongo_renewal_change(&renewal), false);
+}
+
 /* The dead begin anew, under the pipeline's version that is asked for now (nothing was ever made under the old one).
  * Where another scheduler was first, its run is the same number, and a second dispatch of it does nothing. */
 static enum gri_status revive(const struct gri_mongo_session *session, struct admission *admission) {
@@ -192,6 +216,12 @@ static enum gri_status revive(const struct gri_mongo_session *session, struct ad
     for (size_t i = 0; i < admission->known_count; i++) {
         const struct known *known = &admission->known[i];
         if (known->run == 0) continue;
+        request->results[known->index] = GRI_REVIVED;
+        request->runs[known->index] = known->run + 1;
+        if (known->renew) {
+            add_renewal(&bulk, request, known);
+            continue;
+        }
         bson_t *filter = BCON_NEW("_id", BCON_UTF8(known->key), "run", BCON_INT64(known->run), "$or", "[", "{", "state", "dead",
                                   "}", "{", "state", "done", "expired", BCON_BOOL(true), "}", "]");
         bson_t *change =
@@ -200,12 +230,12 @@ static enum gri_status revive(const struct gri_mongo_session *session, struct ad
                      "$currentDate", "{", "queued_at", BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}", "$unset", "{",
                      "error", "", "next_at", "", "limited_at", "", "done_at", "", "dropped", "", "expired", "", "}");
         gri_mongo_bulk_update(&bulk, filter, change, false);
-        request->results[known->index] = GRI_REVIVED;
-        request->runs[known->index] = known->run + 1;
     }
     GRI_CRASH_POINT(revive_before);
+    GRI_CRASH_POINT_IF(request->refresh > 0, renew_before);
     enum gri_status status = gri_mongo_bulk_execute(&bulk, &request->op.error);
     GRI_CRASH_POINT(revive_after);
+    GRI_CRASH_POINT_IF(request->refresh > 0, renew_after);
     if (status == GRI_OK) status = gri_mongo_bulk_refusal(&bulk, &request->op.error);
     gri_mongo_bulk_clear(&bulk);
     return status;

@@ -75,8 +75,13 @@ static const struct gri_steering_ops steering_ops = {
     .host = gri_mongo_steer_host,
     .hosts = gri_mongo_list_hosts,
     .take_down = gri_mongo_take_down,
+    .reprocess = gri_mongo_get_reprocess,
+    .reprocess_start = gri_mongo_start_reprocess,
+    .reprocess_cancel = gri_mongo_cancel_reprocess,
     .similar = gri_mongo_find_similar,
 };
+
+static const struct gri_notice_ops notice_ops = {.take = gri_mongo_take_notice, .settle = gri_mongo_settle_notice};
 
 const struct gri_archive_ops gri_mongo_archive_ops = {
     .prepare = prepare,
@@ -103,4 +108,5 @@ const struct gri_archive_ops gri_mongo_archive_ops = {
     .services = gri_mongo_list_services,
     .scrub = &gri_mongo_scrub_ops,
     .steering = &steering_ops,
+    .notices = &notice_ops,
 };

@@ -52,6 +52,9 @@ void gri_mongo_push_abort(struct gri_archive_push *push);
 /* mongo_archive_catalogs.c */
 enum gri_status gri_mongo_list_catalogs(struct gri_archive *archive, const struct gri_filter *filter, struct gri_json **out,
                                         struct gri_error *error);
+/* A catalog's document as the API shows it; *out: owned. */
+enum gri_status gri_mongo_catalog_json(const struct gri_mongo_session *session, const bson_t *document, struct gri_json **out,
+                                       struct gri_error *error);
 enum gri_status gri_mongo_get_catalog(struct gri_archive *archive, const char *id, struct gri_json **out,
                                       struct gri_error *error);
 enum gri_status gri_mongo_get_chunk(struct gri_archive *archive, const char *catalog, int64_t number,
@@ -77,7 +80,7 @@ enum gri_status gri_mongo_get_event_body(struct gri_archive *archive, const char
                                          struct gri_error *error);
 void gri_mongo_tell(struct gri_archive *archive, const struct gri_event *event);
 
-/* mongo_rollup.c */
+/* mongo_stats.c */
 enum gri_status gri_mongo_get_stats(struct gri_archive *archive, const struct gri_stats_query *query, struct gri_json **out,
                                     struct gri_error *error);
 
@@ -106,6 +109,19 @@ enum gri_status gri_mongo_list_services(struct gri_archive *archive, struct gri_
 /* mongo_phash.c */
 enum gri_status gri_mongo_find_similar(struct gri_archive *archive, const char *phash, int within, int64_t limit,
                                        struct gri_json **out, struct gri_error *error);
+
+/* mongo_notices.c */
+enum gri_status gri_mongo_take_notice(struct gri_archive *archive, int64_t claim_ms, struct gri_notice *notice, bool *found,
+                                      struct gri_error *error);
+enum gri_status gri_mongo_settle_notice(struct gri_archive *archive, const struct gri_notice *notice, enum gri_notice_end end,
+                                        int64_t again_ms, const char *detail, struct gri_error *error);
+
+/* mongo_reprocess.c */
+enum gri_status gri_mongo_get_reprocess(struct gri_archive *archive, const char *pipeline, const struct gri_filter *filter,
+                                        struct gri_json **out, struct gri_error *error);
+enum gri_status gri_mongo_start_reprocess(struct gri_archive *archive, const char *pipeline, const struct gri_filter *filter,
+                                          const char *by, struct gri_error *error);
+enum gri_status gri_mongo_cancel_reprocess(struct gri_archive *archive, const char *name, struct gri_error *error);
 
 /* mongo_takedown.c */
 enum gri_status gri_mongo_take_down(struct gri_archive *archive, const char *source_sha256, const char *why, const char *by,

@@ -10,6 +10,15 @@
 
 /* --- catalogs -------------------------------------------------------------------------------------------------------- */
 
+struct gri_json *gri_mongo_renewed_json(const struct gri_mongo_renewed *counts) {
+    struct gri_json *json = gri_json_object();
+    gri_json_set_int(json, "unchanged", counts->unchanged);
+    gri_json_set_int(json, "changed", counts->changed);
+    gri_json_set_int(json, "failed", counts->failed);
+    gri_json_set_int(json, "pending", counts->pending);
+    return json;
+}
+
 static struct gri_json *counts_json(const struct gri_mongo_counts *counts) {
     struct gri_json *json = gri_json_object();
     gri_json_set_int(json, "lines", counts->lines);
@@ -25,11 +34,12 @@ static struct gri_json *counts_json(const struct gri_mongo_counts *counts) {
     gri_json_set_int(json, "duplicate_content", counts->duplicate_content);
     gri_json_set_int(json, "dead", counts->dead);
     gri_json_set_int(json, "pending", counts->pending);
+    if (counts->refreshes) gri_json_set(json, "refreshed", gri_mongo_renewed_json(&counts->refreshed));
     return json;
 }
 
-static enum gri_status catalog_json(const struct gri_mongo_session *session, const bson_t *document, struct gri_json **out,
-                                    struct gri_error *error) {
+enum gri_status gri_mongo_catalog_json(const struct gri_mongo_session *session, const bson_t *document, struct gri_json **out,
+                                       struct gri_error *error) {
     static const char *const FIELDS[] = {"_id>id",     "name",   "sha256",     "bytes",       "lines",
                                          "blank",      "chunks", "pipeline",   "rules",       "by",
                                          "retry_dead", "state",  "created_at", "finished_at", NULL};
@@ -38,6 +48,9 @@ static enum gri_status catalog_json(const struct gri_mongo_session *session, con
     if (status != GRI_OK) return status;
     *out = gri_mongo_json_pick(document, FIELDS);
     gri_json_set(*out, "counts", counts_json(&counts));
+    bson_iter_t notice, tags;
+    if (bson_iter_init_find(&tags, document, "tags")) gri_json_set(*out, "tags", gri_mongo_json_value(&tags));
+    if (bson_iter_init_find(&notice, document, "notice")) gri_json_set(*out, "notice", gri_mongo_json_value(&notice));
     return GRI_OK;
 }
 
@@ -87,7 +100,7 @@ enum gri_status gri_mongo_list_catalogs(struct gri_archive *archive, const struc
     size_t shown = list.count < list.limit ? list.count : list.limit - 1;
     for (size_t i = 0; status == GRI_OK && i < shown; i++) {
         struct gri_json *item = NULL;
-        status = catalog_json(&session, list.documents[i], &item, error);
+        status = gri_mongo_catalog_json(&session, list.documents[i], &item, error);
         if (status == GRI_OK) gri_json_append(items, item);
     }
     if (status == GRI_OK && shown < list.count) {
@@ -120,7 +133,7 @@ enum gri_status gri_mongo_get_catalog(struct gri_archive *archive, const char *i
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
     status = read_catalog(&session, id, &found, error);
-    if (status == GRI_OK) status = catalog_json(&session, found, out, error);
+    if (status == GRI_OK) status = gri_mongo_catalog_json(&session, found, out, error);
     bson_destroy(found);
     return gri_mongo_archive_close(&session, status, error);
 }

@@ -145,10 +145,15 @@ static bool add_listed(const bson_t *document, void *arg) {
     return true;
 }
 
+static void append_choice(bson_t *query, const struct gri_filter *filter) {
+    if (filter->host) BSON_APPEND_UTF8(query, "source.host", filter->host);
+    if (filter->output) BSON_APPEND_UTF8(query, "output", filter->output);
+}
+
 static enum gri_status list_all(const struct gri_mongo_session *session, const struct gri_filter *filter,
                                 const struct gri_mongo_place *place, struct page *page, struct gri_error *error) {
     bson_t *query = bson_new();
-    if (filter->host) BSON_APPEND_UTF8(query, "source.host", filter->host);
+    append_choice(query, filter);
     struct gri_filter range = *filter;
     if (!range.since_ms) range.since_ms = 1; /* what has no date is no image any more */
     gri_mongo_append_place(query, "inserted_at", place, &range, false);
@@ -160,7 +165,7 @@ static enum gri_status list_all(const struct gri_mongo_session *session, const s
 /* What a catalog's URLs link, by when the URL was finished. */
 struct linked {
     struct page *page;
-    char (*ids)[GRI_IMAGE_ID_MAX]; /* distinct */
+    char (*ids)[GRI_IMAGE_ID_MAX]; /* distinct; grows with the page, whose URLs may link several each */
     size_t count, cap;
     struct gri_json **images; /* one an id, NULL where the filter leaves it out */
 };
@@ -169,14 +174,23 @@ static void add_linked(struct linked *linked, const char *id) {
     for (size_t i = 0; i < linked->count; i++) {
         if (strcmp(linked->ids[i], id) == 0) return;
     }
-    if (linked->count < linked->cap && gri_copy(linked->ids[linked->count], sizeof *linked->ids, id)) linked->count++;
+    if (linked->count == linked->cap) {
+        size_t cap = linked->cap * 2;
+        char(*larger)[GRI_IMAGE_ID_MAX] = gri_calloc(cap, sizeof *larger);
+        memcpy(larger, linked->ids, linked->count * sizeof *larger);
+        free(linked->ids);
+        linked->ids = larger;
+        linked->cap = cap;
+    }
+    if (gri_copy(linked->ids[linked->count], sizeof *linked->ids, id)) linked->count++;
 }
 
 static bool take_links(const bson_t *document, void *arg) {
     struct linked *linked = arg;
     struct page *page = linked->page;
     bson_iter_t at, items;
-    if (page->count == page->limit) {
+    /* What one URL links stands on one page. */
+    if (page->count == page->limit || linked->count >= (size_t)page->limit) {
         page->more = true;
         return false;
     }
@@ -205,26 +219,26 @@ static enum gri_status read_linked(const struct gri_mongo_session *session, cons
     if (linked->count == 0) return GRI_OK;
     bson_t *query = bson_new();
     gri_mongo_append_texts(query, "_id", linked->ids[0], sizeof linked->ids[0], linked->count);
-    if (filter->host) BSON_APPEND_UTF8(query, "source.host", filter->host);
+    append_choice(query, filter);
     struct gri_filter range = *filter;
     if (!range.since_ms) range.since_ms = 1;
     gri_mongo_append_place(query, "inserted_at", NULL, &range, false);
     return gri_mongo_find(session, GRI_MONGO_IMAGES, query, without_data((int64_t)linked->count), keep_image, linked, error);
 }
 
-/* A page holds the images of `limit` URLs: fewer where several of them link one image or the filter leaves some out. An
- * image that URLs on different pages link stands on each of these pages. */
+/* A page holds the images of `limit` URLs at most, and ends behind the URL that brings it to `limit` images: fewer where several
+ * URLs link one image or the filter leaves some out. An image that URLs on different pages link stands on each of these pages. */
 static enum gri_status list_catalog(const struct gri_mongo_session *session, const struct gri_filter *filter,
                                     const struct gri_mongo_place *place, struct page *page, struct gri_error *error) {
     struct gri_filter open = {0};
     struct linked linked = {.page = page, .cap = (size_t)page->limit * 2};
     linked.ids = gri_calloc(linked.cap, sizeof *linked.ids);
-    linked.images = gri_calloc(linked.cap, sizeof *linked.images);
     bson_t *query = BCON_NEW("first.catalog", BCON_UTF8(filter->catalog), "state", "done");
     gri_mongo_append_place(query, "changed_at", place, &open, false);
     bson_t *opts = BCON_NEW("projection", "{", "images", BCON_INT32(1), "changed_at", BCON_INT32(1), "}", "sort", "{",
                             "changed_at", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(page->limit + 1));
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, query, opts, take_links, &linked, error);
+    linked.images = gri_calloc(linked.count + 1, sizeof *linked.images);
     if (status == GRI_OK) status = read_linked(session, filter, &linked, error);
     for (size_t i = 0; i < linked.count; i++) {
         if (status == GRI_OK && linked.images[i]) {

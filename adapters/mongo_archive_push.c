@@ -14,11 +14,16 @@ struct gri_archive_push {
     struct gri_archive *archive;
     char id[GRI_CATALOG_ID_MAX];
     char *name, *pipeline, *rules, *by;
-    bool retry_dead;
+    bson_t *tags;
+    bool retry_dead, refresh;
     bson_t *batch[BATCH_CHUNKS]; /* chunks not written yet */
     size_t batch_count, batch_bytes;
     bool written; /* some chunk may be in the database */
 };
+
+static void append_tag(const char *key, const struct gri_json *value, void *tags) {
+    gri_mongo_append_text(tags, key, gri_json_text(value, ""));
+}
 
 enum gri_status gri_mongo_push_begin(struct gri_archive *archive, const struct gri_push_meta *meta,
                                      struct gri_archive_push **push, struct gri_error *error) {
@@ -32,7 +37,10 @@ enum gri_status gri_mongo_push_begin(struct gri_archive *archive, const struct g
     made->pipeline = gri_strdup(meta->pipeline);
     made->rules = gri_strdup(meta->rules);
     made->by = gri_strdup(meta->by ? meta->by : "");
+    made->tags = bson_new();
+    if (meta->tags) gri_json_each(meta->tags, append_tag, made->tags);
     made->retry_dead = meta->retry_dead;
+    made->refresh = meta->refresh;
     *push = made;
     return GRI_OK;
 }
@@ -44,6 +52,7 @@ static void free_push(struct gri_archive_push *push) {
     free(push->pipeline);
     free(push->rules);
     free(push->by);
+    bson_destroy(push->tags);
     free(push);
 }
 
@@ -100,6 +109,8 @@ static bson_t *catalog_change(const struct gri_archive_push *push, const struct 
     gri_mongo_append_text(fields, "pipeline", push->pipeline);
     gri_mongo_append_text(fields, "rules", push->rules);
     gri_mongo_append_text(fields, "by", push->by);
+    if (push->refresh) BSON_APPEND_INT64(fields, "refresh", 1);
+    if (!bson_empty(push->tags)) BSON_APPEND_DOCUMENT(fields, "tags", push->tags);
     bson_t *change = BCON_NEW("0", "{", "$replaceWith", "{", "$cond", "[",                            //
                               "{", "$eq", "[", "{", "$type", "$state", "}", "missing", "]", "}",      //
                               "{", "$mergeObjects", "[", "{", "$literal", BCON_DOCUMENT(fields), "}", //
@@ -109,16 +120,14 @@ static bson_t *catalog_change(const struct gri_archive_push *push, const struct 
     return change;
 }
 
-/* The URLs that this catalog brought in and that died get another life (the dispatcher takes what waits); its chunks are
- * admitted again, for the lines whose URL is another's. The catalog runs again last, when both can be seen by who settles. */
-static enum gri_status retry_dead(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
+/* Its chunks are to be admitted again, also the lines that were never tried because it was cancelled. */
+static enum gri_status admit_again(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
     bson_t *change =
         BCON_NEW("$set", "{", "admitted", BCON_BOOL(false), "announced_id", "", "}", "$unset", "{", "admitted_at", "", "}");
     GRI_CRASH_POINT(retry_chunks_before);
     enum gri_status status =
         gri_mongo_update_many(session, GRI_MONGO_CHUNKS, BCON_NEW("catalog", BCON_UTF8(catalog)), change, error);
     GRI_CRASH_POINT(retry_chunks_after);
-    /* Lines that were never tried, because it was cancelled, are to be admitted now. */
     bson_t *untried = gri_mongo_line_range(catalog, 0, 999999999999);
     BSON_APPEND_UTF8(untried, "reason", gri_reason_name(GRI_R_cancelled));
     if (status == GRI_OK) {
@@ -126,21 +135,47 @@ static enum gri_status retry_dead(const struct gri_mongo_session *session, const
     } else {
         bson_destroy(untried);
     }
-    if (status != GRI_OK) return status;
-    bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "dead", "error.reason", "{", "$ne", "removed", "}");
-    change = BCON_NEW("$set", "{", "state", "waiting", "attempts", BCON_INT32(0), "}", "$currentDate", "{", "next_at",
-                      BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}", "$unset", "{", "error", "", "limited_at", "",
-                      "done_at", "", "dropped", "", "}");
-    status = gri_mongo_update_many(session, GRI_MONGO_URLS, filter, change, error);
-    GRI_CRASH_POINT(retry_urls_after);
-    if (status != GRI_OK) return status;
-    filter = BCON_NEW("_id", BCON_UTF8(catalog), "$or", "[", "{", "state", "{", "$in", "[", "running", "finished", "]", "}", "}",
-                      "{", "state", "cancelled", "unfinished", BCON_NULL, "}", "]");
-    change = BCON_NEW("$set", "{", "state", "running", "unfinished", BCON_BOOL(true), "retry_dead", BCON_BOOL(true), "}",
-                      "$unset", "{", "finished_at", "", "}");
-    status = gri_mongo_update_one(session, GRI_MONGO_CATALOGS, filter, change, false, NULL, NULL, error);
+    return status;
+}
+
+/* It runs again; last, when all that there is to do can be seen by who settles. */
+static enum gri_status run_again(const struct gri_mongo_session *session, const char *catalog, bool retry_dead,
+                                 struct gri_error *error) {
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(catalog), "$or", "[", "{", "state", "{", "$in", "[", "running", "finished", "]",
+                              "}", "}", "{", "state", "cancelled", "unfinished", BCON_NULL, "}", "]");
+    bson_t *set = BCON_NEW("state", "running", "unfinished", BCON_BOOL(true));
+    if (retry_dead) BSON_APPEND_BOOL(set, "retry_dead", true);
+    bson_t *change = BCON_NEW("$set", BCON_DOCUMENT(set), "$unset", "{", "finished_at", "", "}");
+    bson_destroy(set);
+    enum gri_status status = gri_mongo_update_one(session, GRI_MONGO_CATALOGS, filter, change, false, NULL, NULL, error);
     GRI_CRASH_POINT(retry_catalog_after);
     return status;
+}
+
+/* The URLs that this catalog brought in and that died get another life (the dispatcher takes what waits); its chunks are
+ * admitted again, for the lines whose URL is another's. */
+static enum gri_status retry_dead(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
+    enum gri_status status = admit_again(session, catalog, error);
+    if (status != GRI_OK) return status;
+    bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "dead", "error.reason", "{", "$ne", "removed", "}");
+    bson_t *change = BCON_NEW("$set", "{", "state", "waiting", "attempts", BCON_INT32(0), "}", "$currentDate", "{", "next_at",
+                              BCON_BOOL(true), "changed_at", BCON_BOOL(true), "}", "$unset", "{", "error", "", "limited_at", "",
+                              "done_at", "", "dropped", "", "}");
+    status = gri_mongo_update_many(session, GRI_MONGO_URLS, filter, change, error);
+    GRI_CRASH_POINT(retry_urls_after);
+    return status == GRI_OK ? run_again(session, catalog, true, error) : status;
+}
+
+/* Its number first: a chunk that is admitted from now on is admitted for this very time. */
+static enum gri_status refresh(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
+    bson_t *change = BCON_NEW("0", "{", "$set", "{", "refresh", "{", "$add", "[", "{", "$max", "[", "$refresh", BCON_INT64(1),
+                              "]", "}", BCON_INT64(1), "]", "}", "}", "}");
+    GRI_CRASH_POINT(refresh_number_before);
+    enum gri_status status =
+        gri_mongo_update_one(session, GRI_MONGO_CATALOGS, BCON_NEW("_id", BCON_UTF8(catalog)), change, false, NULL, NULL, error);
+    GRI_CRASH_POINT(refresh_number_after);
+    if (status == GRI_OK) status = admit_again(session, catalog, error);
+    return status == GRI_OK ? run_again(session, catalog, false, error) : status;
 }
 
 /* The catalog that has this content already. Its insert may not have reached a majority yet: waited for. */
@@ -159,6 +194,24 @@ static enum gri_status find_existing(const struct gri_mongo_session *session, co
     }
 }
 
+/* Pushed with tags that it does not have, the same content was judged by other rules: not what is asked for. */
+static enum gri_status check_tags(const struct gri_archive_push *push, const bson_t *found, struct gri_error *error) {
+    bson_iter_t at, field, given;
+    bool same = bson_empty(push->tags);
+    if (!same && bson_iter_init_find(&at, found, "tags") && bson_iter_recurse(&at, &field)) {
+        uint32_t count = 0;
+        same = true;
+        for (; bson_iter_next(&field); count++)
+            same = same && bson_iter_init_find(&given, push->tags, bson_iter_key(&field)) &&
+                   strcmp(bson_iter_utf8(&given, NULL), bson_iter_utf8(&field, NULL)) == 0;
+        same = same && count == bson_count_keys(push->tags);
+    }
+    if (same) return GRI_OK;
+    return gri_fail(error, GRI_R_conflict,
+                    "the same bytes were pushed before with other tags, as catalog %s; push them under another name",
+                    gri_mongo_text(found, "_id"));
+}
+
 static enum gri_status answer_existing(const struct gri_mongo_session *session, const struct gri_archive_push *push,
                                        const struct gri_push_totals *totals, char id[GRI_CATALOG_ID_MAX],
                                        struct gri_error *error) {
@@ -168,8 +221,10 @@ static enum gri_status answer_existing(const struct gri_mongo_session *session, 
     const char *state = gri_mongo_text(found, "state");
     (void)gri_copy(id, GRI_CATALOG_ID_MAX, gri_mongo_text(found, "_id"));
     bool cancelled = strcmp(state, "cancelled") == 0 && !gri_mongo_truth(found, "unfinished");
-    if (push->retry_dead && (cancelled || strcmp(state, "running") == 0 || strcmp(state, "finished") == 0))
-        status = retry_dead(session, id, error);
+    bool may_run = cancelled || strcmp(state, "running") == 0 || strcmp(state, "finished") == 0;
+    status = check_tags(push, found, error);
+    if (status == GRI_OK && push->refresh && may_run) status = refresh(session, id, error);
+    if (status == GRI_OK && push->retry_dead && may_run) status = retry_dead(session, id, error);
     bson_destroy(found);
     return status;
 }

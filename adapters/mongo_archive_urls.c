@@ -11,11 +11,11 @@ enum { URL_RECORDS_MAX = 1000, COUNT_LIMIT = 100000 };
 static struct gri_json *record_json(const bson_t *document) {
     static const char *const FIELDS[] = {"_id>key", "url",        "host",    "pipeline", "state",   "run",        "attempts",
                                          "images",  "made",       "first",   "shared",   "error",   "created_at", "queued_at",
-                                         "next_at", "changed_at", "done_at", "history",  "dropped", "expired",    NULL};
+                                         "next_at", "changed_at", "done_at", "history",  "dropped", "expired",    "renew", NULL};
     struct gri_json *record = gri_mongo_json_pick(document, FIELDS);
     if (!gri_mongo_has(document, "images")) gri_json_set(record, "images", gri_json_array());
     if (!gri_mongo_has(document, "made")) gri_json_set_bool(record, "made", false);
-    static const char *const RARE[] = {"history", "dropped", "expired"};
+    static const char *const RARE[] = {"history", "dropped", "expired", "renew"};
     for (size_t i = 0; i < sizeof RARE / sizeof *RARE; i++)
         if (!gri_mongo_has(document, RARE[i])) gri_json_remove(record, RARE[i]);
     if (!gri_mongo_has(document, "shared")) gri_json_set_bool(record, "shared", false);
@@ -151,9 +151,11 @@ static enum gri_status catalog_totals(const struct gri_mongo_session *session, s
     for (int state = GRI_CATALOG_RUNNING; state <= GRI_CATALOG_DELETING; state++) {
         gri_json_set_int(states, gri_catalog_state_name((enum gri_catalog_state)state), 0);
     }
-    bson_t *pipeline = BCON_NEW("0", "{", "$match", "{", "state", "{", "$type", "string", "}", "}", "}", "1", "{", "$group", "{",
+    /* From the index alone. */
+    bson_t *pipeline = BCON_NEW("0", "{", "$match", "{", "state", "{", "$gte", "", "}", "}", "}", "1", "{", "$group", "{",
                                 "_id", "$state", "n", "{", "$sum", BCON_INT32(1), "}", "}", "}");
-    return gri_mongo_aggregate(session, GRI_MONGO_CATALOGS, pipeline, NULL, add_state, states, error);
+    return gri_mongo_aggregate(session, GRI_MONGO_CATALOGS, pipeline, BCON_NEW("hint", GRI_INDEX_CATALOGS_STATE), add_state, states,
+                               error);
 }
 
 static bool keep_age(const bson_t *document, void *arg) {

@@ -14,6 +14,7 @@ static enum gri_status fill_chunk(struct gri_ledger_chunk *request, const bson_t
     (void)gri_copy(request->pipeline, sizeof request->pipeline, gri_mongo_text(catalog, "pipeline"));
     (void)gri_copy(request->rules, sizeof request->rules, gri_mongo_text(catalog, "rules"));
     request->retry_dead = gri_mongo_truth(catalog, "retry_dead");
+    request->refresh = gri_mongo_number(catalog, "refresh", 0);
     request->first_line = gri_mongo_number(chunk, "first_line", 0);
     request->lines = gri_mongo_number(chunk, "lines", 0);
     request->continued = gri_mongo_truth(chunk, "continued");

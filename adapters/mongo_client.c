@@ -74,6 +74,8 @@ enum gri_status gri_mongo_create(const struct gri_mongo_options *options, struct
                                 .database = gri_strdup(options->database),
                                 .timeout_ms = timeout_ms,
                                 .keep_days = options->keep_days,
+                                .notify = options->notify,
+                                .crypto = options->crypto,
                                 .executor = options->store,
                                 .loop = options->loop,
                                 .log = log,

@@ -59,6 +59,33 @@ static enum gri_status count_states(const struct gri_mongo_session *session, con
     return status;
 }
 
+/* What of a finished catalog is under way is being fetched anew: it has its picture, and counts as what it was. */
+static enum gri_status count_kept(const struct gri_mongo_session *session, const char *catalog, struct gri_mongo_counts *counts,
+                                  struct gri_error *error) {
+    int64_t made = 0;
+    if (counts->pending == 0) return GRI_OK;
+    bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "{", "$in", "[", "queued", "waiting", "]", "}",
+                              "made", BCON_BOOL(true));
+    enum gri_status status = gri_mongo_count(session, GRI_MONGO_URLS, filter, GRI_INDEX_URLS_STATE, 0, &made, error);
+    if (made > counts->pending) made = counts->pending;
+    counts->stored += made;
+    counts->duplicate_content += counts->pending - made;
+    counts->pending = 0;
+    return status;
+}
+
+/* Of a finished catalog it is a matter of record: another may have asked for the same URLs since. */
+static enum gri_status count_refreshed(const struct gri_mongo_session *session, const bson_t *catalog,
+                                       struct gri_mongo_counts *counts, struct gri_error *error) {
+    counts->refreshes = gri_mongo_number(catalog, "refresh", 0) > 0;
+    if (!counts->refreshes) return GRI_OK;
+    if (gri_mongo_truth(catalog, "unfinished"))
+        return gri_mongo_renewals_count(session, gri_mongo_text(catalog, "_id"), gri_mongo_number(catalog, "refresh", 0),
+                                        &counts->refreshed, error);
+    gri_mongo_renewed_read(catalog, "counts.refreshed", &counts->refreshed);
+    return GRI_OK;
+}
+
 enum gri_status gri_mongo_counts_make(const struct gri_mongo_session *session, const bson_t *catalog,
                                       struct gri_mongo_counts *counts, struct gri_error *error) {
     const char *id = gri_mongo_text(catalog, "_id");
@@ -74,6 +101,8 @@ enum gri_status gri_mongo_counts_make(const struct gri_mongo_session *session, c
                                  &counts->invalid, error);
     }
     if (status == GRI_OK) status = count_states(session, id, counts, error);
+    if (status == GRI_OK && !gri_mongo_truth(catalog, "unfinished")) status = count_kept(session, id, counts, error);
+    if (status == GRI_OK) status = count_refreshed(session, catalog, counts, error);
     int64_t rest = counts->lines - counts->blank - counts->invalid - counts->accepted;
     counts->duplicate = chunks_pending ? -1 : rest > 0 ? rest : 0;
     counts->took_ms = (bson_get_monotonic_time() - started) / 1000;
@@ -96,6 +125,7 @@ void gri_mongo_counts_append(bson_t *set, const struct gri_mongo_counts *counts)
     BSON_APPEND_INT64(&inner, "duplicate_content", counts->duplicate_content);
     BSON_APPEND_INT64(&inner, "dead", counts->dead);
     BSON_APPEND_INT64(&inner, "pending", counts->pending);
+    if (counts->refreshes) gri_mongo_renewed_append(&inner, "refreshed", &counts->refreshed);
     bson_append_document_end(set, &inner);
     BSON_APPEND_DOCUMENT_BEGIN(set, "counted", &inner);
     BSON_APPEND_DATE_TIME(&inner, "at", counts->at_ms);
@@ -116,7 +146,9 @@ static void read_cached(const bson_t *catalog, struct gri_mongo_counts *counts) 
         .pending = gri_mongo_number(catalog, "counts.pending", 0),
         .at_ms = gri_mongo_number(catalog, "counted.at", 0),
         .took_ms = gri_mongo_number(catalog, "counted.ms", 0),
+        .refreshes = gri_mongo_number(catalog, "refresh", 0) > 0,
     };
+    gri_mongo_renewed_read(catalog, "counts.refreshed", &counts->refreshed);
 }
 
 /* Do the cached counts still hold? */

@@ -3,12 +3,14 @@
 #ifndef GRISAILLE_ADAPTERS_MONGO_COUNTS_H
 #define GRISAILLE_ADAPTERS_MONGO_COUNTS_H
 
-#include "mongo_session.h"
+#include "mongo_renewal.h"
 
 struct gri_mongo_counts {
     int64_t lines, blank, accepted, invalid, stored, duplicate_content, dead, pending;
     int64_t duplicate; /* -1: not known before all is admitted */
-    int64_t at_ms;     /* the server's clock when counting began */
+    bool refreshes;    /* the catalog has asked for URLs to be fetched anew; the next has how that went */
+    struct gri_mongo_renewed refreshed;
+    int64_t at_ms; /* the server's clock when counting began */
     int64_t took_ms;
 };
 

@@ -63,7 +63,8 @@ static bool add_catalog(const bson_t *document, void *arg) {
     if (request->count == request->catalog_limit) return false;
     struct gri_feed_catalog *catalog = &request->catalogs[request->count];
     *catalog = (struct gri_feed_catalog){.state = gri_mongo_catalog_state(gri_mongo_text(document, "state")),
-                                         .chunks = gri_mongo_number(document, "chunks", 0)};
+                                         .chunks = gri_mongo_number(document, "chunks", 0),
+                                         .refreshes = gri_mongo_number(document, "refresh", 0) > 0};
     if (gri_copy(catalog->id, sizeof catalog->id, gri_mongo_text(document, "_id"))) request->count++;
     return true;
 }
@@ -94,7 +95,13 @@ static enum gri_status fill_catalog(const struct gri_mongo_session *session, con
     if (status == GRI_OK && request->queued_limit > 0)
         status = gri_mongo_urls_queued(session, catalog->id, request->queued_limit, &catalog->queued, error);
     if (status != GRI_OK || request->open_limit <= 0) return status;
-    return gri_mongo_urls_open(session, catalog->id, request->open_limit, &catalog->open, error);
+    status = gri_mongo_urls_open(session, catalog->id, request->open_limit, &catalog->open, error);
+    /* What it wants anew of others' URLs is its share of the window as well. */
+    int64_t renewed = 0;
+    if (status == GRI_OK && catalog->refreshes)
+        status = gri_mongo_renewals_open(session, catalog->id, request->open_limit, &renewed, error);
+    if (renewed > catalog->open) catalog->open = renewed;
+    return status;
 }
 
 enum gri_status gri_mongo_work_feed(struct gri_mongo_session *session, struct gri_op *op) {
@@ -104,7 +111,7 @@ enum gri_status gri_mongo_work_feed(struct gri_mongo_session *session, struct gr
     request->count = 0;
     bson_t *opts = BCON_NEW("sort", "{", "created_at", BCON_INT32(1), "_id", BCON_INT32(1), "}", "limit",
                             BCON_INT64((int64_t)request->catalog_limit), "hint", GRI_INDEX_CATALOGS_UNFINISHED, "projection", "{",
-                            "state", BCON_INT32(1), "chunks", BCON_INT32(1), "}");
+                            "state", BCON_INT32(1), "chunks", BCON_INT32(1), "refresh", BCON_INT32(1), "}");
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_CATALOGS, BCON_NEW("unfinished", BCON_BOOL(true)), opts,
                                             add_catalog, request, &op->error);
     for (size_t i = 0; status == GRI_OK && i < request->count; i++) {
@@ -146,11 +153,19 @@ static enum gri_status finish_catalog(const struct gri_mongo_session *session, c
     /* Steered catalogs keep the mark of it. */
     bool plain = strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
     enum gri_status status = gri_mongo_counts_make(session, catalog, &counts, &request->op.error);
-    if (status != GRI_OK || counts.pending > 0 || counts.duplicate < 0) return status;
+    if (status != GRI_OK || counts.pending > 0 || counts.refreshed.pending > 0 || counts.duplicate < 0) return status;
     bson_t *set = BCON_NEW("state", BCON_UTF8(plain ? "finished" : state));
     gri_mongo_counts_append(set, &counts);
-    bson_t *change = BCON_NEW("$set", BCON_DOCUMENT(set), "$unset", "{", "unfinished", "", "}", "$currentDate", "{",
-                              "finished_at", BCON_BOOL(true), "}");
+    bson_t *dates = BCON_NEW("finished_at", BCON_BOOL(true));
+    bool notify = plain && session->mongo->notify;
+    if (notify) {
+        BCON_APPEND(set, "notice.state", "due", "notice.attempts", BCON_INT64(0), "notice.detail", "");
+        BSON_APPEND_BOOL(dates, "notice.next_at", true);
+    }
+    bson_t *change =
+        BCON_NEW("$set", BCON_DOCUMENT(set), "$unset", "{", "unfinished", "", "}", "$currentDate", BCON_DOCUMENT(dates));
+    if (notify) BCON_APPEND(change, "$inc", "{", "notice.number", BCON_INT64(1), "}");
+    bson_destroy(dates);
     bson_destroy(set);
     bson_t *filter = BCON_NEW("_id", BCON_UTF8(request->catalog), "unfinished", BCON_BOOL(true), "state", BCON_UTF8(state));
     GRI_CRASH_POINT(settle_before);
@@ -160,11 +175,11 @@ static enum gri_status finish_catalog(const struct gri_mongo_session *session, c
     return status;
 }
 
-/* Nobody wants the pending work of a stopped catalog any more, but what another asked for too. A job that a worker has in hand
- * may still come to a good end: that counts. */
+/* Nobody wants the pending work of a stopped catalog any more, but what another asked for too, or wants fetched anew. A job that
+ * a worker has in hand may still come to a good end: that counts. */
 static enum gri_status drop_pending(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
     bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "state", "{", "$in", "[", "queued", "waiting", "]", "}",
-                              "shared", "{", "$ne", BCON_BOOL(true), "}");
+                              "shared", "{", "$ne", BCON_BOOL(true), "}", "renew.outcome", "{", "$ne", "pending", "}");
     bson_t *change =
         BCON_NEW("0", "{", "$set", "{", "state", "dead", "changed_at", "$$NOW", "done_at", "$$NOW", "error", "{", "class",
                  BCON_UTF8(gri_status_name(GRI_PERMANENT)), "reason", BCON_UTF8(gri_reason_name(GRI_R_cancelled)), "detail",
@@ -190,13 +205,16 @@ enum gri_status gri_mongo_work_settle(struct gri_mongo_session *session, struct 
     }
     const char *state = gri_mongo_text(catalog, "state");
     if (strcmp(state, "cancelled") == 0 || strcmp(state, "deleting") == 0) {
-        status = drop_pending(session, request->catalog, &op->error);
+        status = gri_mongo_renewals_cancel(session, request->catalog, &op->error);
+        if (status == GRI_OK) status = drop_pending(session, request->catalog, &op->error);
         if (status != GRI_OK) goto out;
     }
     /* Chunks first: with all of them admitted, every URL of the catalog is in the ledger when the next read looks. */
     status = gri_mongo_chunks_pending(session, request->catalog, &pending, &op->error);
     if (status != GRI_OK || pending) goto out;
     status = gri_mongo_urls_open(session, request->catalog, 1, &open, &op->error);
+    if (status == GRI_OK && open == 0 && gri_mongo_number(catalog, "refresh", 0) > 0)
+        status = gri_mongo_renewals_open(session, request->catalog, 1, &open, &op->error);
     if (status != GRI_OK || open > 0) goto out;
     status = finish_catalog(session, catalog, request);
 out:

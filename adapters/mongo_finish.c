@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker's requests: what the ledger says of a job, and what has become of it. */
 #include "mongo_ledger.h"
+#include "mongo_renewal.h"
+#include "mongo_upkeep.h"
 
 #include <grisaille/crash_point.h>
 #include <stdlib.h>
@@ -30,6 +32,9 @@ static bool take_record(const bson_t *document, void *arg) {
         record->reason = reason[0] ? gri_reason_from_name(reason) : GRI_R_none;
         record->limited_ms = gri_mongo_number(document, "limited_ms", 0);
         record->age_ms = gri_mongo_number(document, "age_ms", 0);
+        record->renewal = gri_mongo_number(document, "renewal", 0);
+        record->renewing = strcmp(gri_mongo_text(document, "renew.outcome"), "pending") == 0;
+        (void)gri_copy(record->renew_from, sizeof record->renew_from, gri_mongo_text(document, "renew.from"));
         record->host_paused = gri_mongo_host_is_paused(check->paused, gri_mongo_text(document, "host"));
     }
     return true;
@@ -45,7 +50,9 @@ enum gri_status gri_mongo_work_check(struct gri_mongo_session *session, struct g
         BCON_NEW("0", "{", "$match", BCON_DOCUMENT(filter), "}", "1", "{", "$project", "{", "state", BCON_INT32(1), "run",
                  BCON_INT32(1), "attempts", BCON_INT32(1), "pipeline", BCON_INT32(1), "host", BCON_INT32(1), "first.catalog",
                  BCON_INT32(1), "error.reason", BCON_INT32(1), "limited_ms", "{", "$subtract", "[", "$$NOW", "$limited_at", "]",
-                 "}", "age_ms", "{", "$subtract", "[", "$$NOW", "$created_at", "]", "}", "}", "}");
+                 "}", "age_ms", "{", "$subtract", "[", "$$NOW", "{", "$cond", "[", "{", "$eq", "[", "$renew.outcome", "pending",
+                 "]", "}", "$renew.at", "$created_at", "]", "}", "]", "}", "renewal", BCON_INT32(1), "renew.outcome",
+                 BCON_INT32(1), "renew.from", BCON_INT32(1), "}", "}");
     bson_destroy(filter);
     struct check check = {.request = request, .paused = gri_mongo_paused_hosts(session)};
     enum gri_status status = gri_mongo_aggregate(session, GRI_MONGO_URLS, pipeline, NULL, take_record, &check, &op->error);
@@ -114,11 +121,33 @@ static bson_t *failure_change(const struct gri_finish *item, int64_t writer) {
     return change;
 }
 
+/* Every image that the item links. */
+static bson_t *links_of(const struct gri_finish *item) {
+    bson_t *images = BCON_NEW("0", BCON_UTF8(item->image));
+    for (size_t i = 0; i < item->other_count; i++) {
+        char buffer[16];
+        const char *position;
+        bson_uint32_to_string((uint32_t)i + 1, &position, buffer, sizeof buffer);
+        BSON_APPEND_UTF8(images, position, item->others[i]);
+    }
+    return images;
+}
+
+static void append_links(bson_t *change, const struct gri_finish *item) {
+    if (item->other_count == 0) {
+        BCON_APPEND(change, "$addToSet", "{", "images", BCON_UTF8(item->image), "}");
+        return;
+    }
+    bson_t *images = links_of(item);
+    BCON_APPEND(change, "$addToSet", "{", "images", "{", "$each", BCON_ARRAY(images), "}", "}");
+    bson_destroy(images);
+}
+
 /* Done, the most frequent of all writes: plain operators, which cost the server less than a pipeline. */
 static bson_t *done_change(const struct gri_finish *item, int64_t writer) {
-    bson_t *change = BCON_NEW("$addToSet", "{", "images", BCON_UTF8(item->image), "}", "$currentDate", "{", "changed_at",
-                              BCON_BOOL(true), "done_at", BCON_BOOL(true), "}");
+    bson_t *change = BCON_NEW("$currentDate", "{", "changed_at", BCON_BOOL(true), "done_at", BCON_BOOL(true), "}");
     bson_t set, unset;
+    append_links(change, item);
     BSON_APPEND_DOCUMENT_BEGIN(change, "$set", &set);
     BSON_APPEND_UTF8(&set, "state", gri_url_state_name(GRI_URL_DONE));
     BSON_APPEND_INT64(&set, "writer", writer);
@@ -134,18 +163,60 @@ static bson_t *done_change(const struct gri_finish *item, int64_t writer) {
     BSON_APPEND_DOCUMENT_BEGIN(change, "$unset", &unset);
     if (!item->removed) BSON_APPEND_UTF8(&unset, "error", "");
     BSON_APPEND_UTF8(&unset, "next_at", "");
+    BSON_APPEND_UTF8(&unset, "expired", "");
     bson_append_document_end(change, &unset);
+    return change;
+}
+
+/* The end of a renewal, an update pipeline for the images' order: what the host has now stands last. */
+static bson_t *renewed_change(const struct gri_finish *item, int64_t writer) {
+    bson_t set = BSON_INITIALIZER;
+    bool failed = item->renewed == GRI_RENEWED_FAILED;
+    const char *removed = item->removed ? gri_reason_name(GRI_R_removed) : NULL;
+    BSON_APPEND_UTF8(&set, "state", gri_url_state_name(GRI_URL_DONE));
+    BSON_APPEND_UTF8(&set, "changed_at", "$$NOW");
+    BSON_APPEND_UTF8(&set, "done_at", "$$NOW");
+    BSON_APPEND_INT64(&set, "writer", writer);
+    gri_mongo_renewal_end(&set, item->renewed, failed ? gri_reason_name(item->error.reason) : removed,
+                          failed ? item->error.detail : NULL);
+    if (!failed) {
+        bson_t *links = links_of(item);
+        bson_t *images = BCON_NEW("$concatArrays", "[", "{", "$filter", "{", "input", "{", "$ifNull", "[", "$images", "[", "]",
+                                  "]", "}", "cond", "{", "$not", "[", "{", "$in", "[", "$$this", BCON_ARRAY(links), "]", "}", "]",
+                                  "}", "}", "}", BCON_ARRAY(links), "]");
+        BSON_APPEND_DOCUMENT(&set, "images", images);
+        bson_destroy(images);
+        bson_destroy(links);
+        BSON_APPEND_INT64(&set, "ms", item->ms);
+        if (item->bytes > 0) BSON_APPEND_INT64(&set, "bytes", item->bytes);
+        if (item->made) BSON_APPEND_BOOL(&set, "renew.made", true); /* `made` tells of the first life, as its receipt does */
+    }
+    if (item->removed)
+        BCON_APPEND(&set, "error.class", BCON_UTF8(gri_status_name(GRI_PERMANENT)), "error.reason", BCON_UTF8(removed),
+                    "error.detail", "its picture was taken down");
+    bson_t *change = BCON_NEW("0", "{", "$set", BCON_DOCUMENT(&set), "}", "1", "{", "$unset", "[", "next_at", "limited_at",
+                              BCON_UTF8(item->removed ? "dropped" : "error"), "]", "}");
+    bson_destroy(&set);
     return change;
 }
 
 /* `writer` marks this very bulk: where not all matched, it tells which did. */
 static bson_t *finish_change(const struct gri_finish *item, int64_t writer) {
+    if (item->renewed != GRI_RENEWED_NONE) return renewed_change(item, writer);
     return item->kind == GRI_FINISH_DONE ? done_change(item, writer) : failure_change(item, writer);
 }
 
 static bson_t *finish_filter(const struct gri_finish *item) {
     if (item->kind == GRI_FINISH_DONE) {
-        return BCON_NEW("_id", BCON_UTF8(item->key), "state", "{", "$ne", "done", "}", "pipeline", BCON_UTF8(item->pipeline));
+        /* What another life of the URL has come to is not this one's. A record's first life has no number. */
+        bson_t *filter =
+            BCON_NEW("_id", BCON_UTF8(item->key), "state", "{", "$ne", "done", "}", "pipeline", BCON_UTF8(item->pipeline));
+        if (item->renewal > 0) {
+            BSON_APPEND_INT64(filter, "renewal", item->renewal);
+        } else {
+            BSON_APPEND_NULL(filter, "renewal");
+        }
+        return filter;
     }
     return BCON_NEW("_id", BCON_UTF8(item->key), "state", "queued", "run", BCON_INT64(item->run));
 }
@@ -156,6 +227,7 @@ struct second_look {
     struct gri_ledger_finish *request;
     int64_t writer;
     bool *repair; /* one an item: its image is to be added */
+    bool *seen;   /* one an item: its record is there */
 };
 
 static bool links(const bson_t *document, const char *image) {
@@ -168,6 +240,13 @@ static bool links(const bson_t *document, const char *image) {
     return false;
 }
 
+static bool links_all(const bson_t *document, const struct gri_finish *item) {
+    bool all = links(document, item->image);
+    for (size_t i = 0; i < item->other_count; i++)
+        all = all && links(document, item->others[i]);
+    return all;
+}
+
 static bool look_again(const bson_t *document, void *arg) {
     struct second_look *look = arg;
     const char *key = gri_mongo_text(document, "_id");
@@ -177,8 +256,10 @@ static bool look_again(const bson_t *document, void *arg) {
         struct gri_finish *item = &look->request->items[i];
         if (strcmp(item->key, key) != 0) continue;
         item->applied = ours;
+        look->seen[i] = true;
         /* The image's `job` is this URL's key: it must be linked, whoever finished the job. */
-        if (item->kind == GRI_FINISH_DONE && item->made) look->repair[i] = !made || !links(document, item->image);
+        if (item->kind == GRI_FINISH_DONE && item->made)
+            look->repair[i] = (!made && item->renewal == 0) || !links_all(document, item);
     }
     return true;
 }
@@ -189,8 +270,9 @@ static enum gri_status repair_links(const struct gri_mongo_session *session, con
     for (size_t i = 0; i < look->request->count; i++) {
         if (!look->repair[i]) continue;
         const struct gri_finish *item = &look->request->items[i];
-        bson_t *change = BCON_NEW("$addToSet", "{", "images", BCON_UTF8(item->image), "}", "$set", "{", "made", BCON_BOOL(true),
-                                  "}", "$currentDate", "{", "changed_at", BCON_BOOL(true), "}");
+        bson_t *change = BCON_NEW("$currentDate", "{", "changed_at", BCON_BOOL(true), "}", "$unset", "{", "expired", "", "}");
+        if (item->renewal == 0) BCON_APPEND(change, "$set", "{", "made", BCON_BOOL(true), "}");
+        append_links(change, item);
         gri_mongo_bulk_update(&bulk, BCON_NEW("_id", BCON_UTF8(item->key)), change, false);
     }
     struct gri_error *error = &look->request->op.error;
@@ -202,14 +284,36 @@ static enum gri_status repair_links(const struct gri_mongo_session *session, con
     return status;
 }
 
+/* The catalog was deleted while the job was in hand, and its record with it: what it stored would be nobody's for ever. */
+static enum gri_status condemn_orphans(const struct gri_mongo_session *session, const struct second_look *look) {
+    struct gri_mongo_ids ids;
+    enum gri_status status = GRI_OK;
+    gri_mongo_ids_init(&ids, look->request->count * GRI_OUTPUTS_MAX);
+    for (size_t i = 0; i < look->request->count; i++) {
+        const struct gri_finish *item = &look->request->items[i];
+        if (look->seen[i] || item->kind != GRI_FINISH_DONE || !item->made) continue;
+        (void)gri_mongo_ids_add(&ids, item->image);
+        for (size_t k = 0; k < item->other_count; k++)
+            (void)gri_mongo_ids_add(&ids, item->others[k]);
+    }
+    if (ids.count > 0) status = gri_mongo_condemn_images(session, &ids, &look->request->op.error);
+    gri_mongo_ids_clear(&ids);
+    return status;
+}
+
 static enum gri_status read_again(const struct gri_mongo_session *session, struct gri_ledger_finish *request, int64_t writer) {
-    struct second_look look = {.request = request, .writer = writer, .repair = gri_calloc(request->count, sizeof(bool))};
+    struct second_look look = {.request = request,
+                               .writer = writer,
+                               .repair = gri_calloc(request->count, sizeof(bool)),
+                               .seen = gri_calloc(request->count, sizeof(bool))};
     bson_t *filter = bson_new();
     gri_mongo_append_texts(filter, "_id", request->items[0].key, sizeof request->items[0], request->count);
     bson_t *opts = BCON_NEW("projection", "{", "writer", BCON_INT32(1), "images", BCON_INT32(1), "made", BCON_INT32(1), "}");
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, filter, opts, look_again, &look, &request->op.error);
     if (status == GRI_OK) status = repair_links(session, &look);
+    if (status == GRI_OK) status = condemn_orphans(session, &look);
     free(look.repair);
+    free(look.seen);
     return status;
 }
 

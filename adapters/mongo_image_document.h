@@ -18,6 +18,9 @@ enum gri_status gri_mongo_look_for_marks(const struct gri_mongo_session *session
                                          struct gri_error *error) GRI_MUST_CHECK;
 /* {$set: every field of the image but _id, $unset: the mark}; owned. */
 bson_t *gri_mongo_heal_change(const struct gri_image *image);
+/* mongo_recall.c: gri_store's recall. */
+enum gri_status gri_mongo_work_recall(struct gri_mongo_session *session, struct gri_op *op);
+
 /* gri_store's heal. */
 enum gri_status gri_mongo_work_heal(struct gri_mongo_session *session, struct gri_op *op);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store port: looks images up by covered indexes, inserts them in bulk, and tells one duplicate from the other. */
 #include "mongo_image_document.h"
+#include "mongo_image_sets.h"
 #include "mongo_phash.h"
 #include "mongo_schema.h"
 
@@ -173,8 +174,8 @@ static enum gri_status lookup_tombstones(const struct gri_mongo_session *session
     return gri_mongo_find(session, GRI_MONGO_TOMBSTONES, filter, NULL, found_tombstone, lookup, error);
 }
 
-static enum gri_status look_up(const struct gri_mongo_session *session, struct gri_image_lookup *items, size_t count,
-                               struct gri_error *error) {
+enum gri_status gri_mongo_look_up(const struct gri_mongo_session *session, struct gri_image_lookup *items, size_t count,
+                                  struct gri_error *error) {
     struct lookup lookup = {.items = items, .count = count};
     for (size_t i = 0; i < count; i++) {
         items[i].found = items[i].removed = items[i].own = items[i].heal = false;
@@ -185,9 +186,15 @@ static enum gri_status look_up(const struct gri_mongo_session *session, struct g
     return status == GRI_OK ? lookup_jobs(session, &lookup, error) : status;
 }
 
+enum gri_status gri_mongo_look_up_hidden(const struct gri_mongo_session *session, struct gri_image_lookup *items, size_t count,
+                                         struct gri_error *error) {
+    struct lookup hidden = {.items = items, .count = count};
+    return lookup_hidden(session, &hidden, error);
+}
+
 static enum gri_status work_lookup(struct gri_mongo_session *session, struct gri_op *op) {
     struct gri_store_lookup *request = gri_container_of(op, struct gri_store_lookup, op);
-    return look_up(session, request->items, request->count, &op->error);
+    return gri_mongo_look_up(session, request->items, request->count, &op->error);
 }
 
 /* --- inserts --------------------------------------------------------------------------------------------------------- */
@@ -230,6 +237,7 @@ static enum gri_status insert_all(const struct gri_mongo_session *session, struc
     gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_IMAGES, false, "insert");
     for (size_t i = 0; i < request->count; i++) {
         struct gri_image_insert *item = &request->items[i];
+        if (gri_mongo_is_joined(request, i)) continue; /* mongo_image_sets.c */
         item->own = false;
         if (too_large(item)) continue;
         item->result = GRI_INSERTED;
@@ -293,7 +301,7 @@ static enum gri_status read_back(const struct gri_mongo_session *session, struct
         }
     }
     GRI_ASSERT(count == insertion->duplicates * 2);
-    enum gri_status status = look_up(session, lookups, count, &request->op.error);
+    enum gri_status status = gri_mongo_look_up(session, lookups, count, &request->op.error);
     /* The winner's insert may not have reached a majority yet: wait for it, for a link may only point to what stays. */
     while (status == GRI_OK && (open = settle_duplicates(request, lookups)) > 0 && bson_get_monotonic_time() < deadline) {
         struct timespec pause = {.tv_nsec = READ_BACK_PAUSE_MS * 1000000L};
@@ -301,9 +309,8 @@ static enum gri_status read_back(const struct gri_mongo_session *session, struct
         for (size_t i = 0; i < request->count; i++) {
             if (request->items[i].result == GRI_SAME_JOB) request->items[i].result = GRI_SAME_CONTENT;
         }
-        struct lookup hidden = {.items = lookups, .count = count};
-        status = look_up(session, lookups, count, &request->op.error);
-        if (status == GRI_OK) status = lookup_hidden(session, &hidden, &request->op.error);
+        status = gri_mongo_look_up(session, lookups, count, &request->op.error);
+        if (status == GRI_OK) status = gri_mongo_look_up_hidden(session, lookups, count, &request->op.error);
     }
     free(lookups);
     GRI_CRASH_POINT(duplicate_known);
@@ -316,16 +323,14 @@ static enum gri_status read_back(const struct gri_mongo_session *session, struct
 
 /* Stubs of deleted images stand in the way of these bytes: they go, and all is inserted again (what is in already is a duplicate
  * of its own job, which is told as such). */
-static enum gri_status clear_stubs(const struct gri_mongo_session *session, const struct gri_store_insert *request,
-                                   int64_t *cleared, struct gri_error *error) {
+enum gri_status gri_mongo_clear_stubs(const struct gri_mongo_session *session, const struct gri_image_insert *items, size_t count,
+                                      int64_t *cleared, struct gri_error *error) {
     bson_t ids = BSON_INITIALIZER;
-    uint32_t count = 0;
-    for (size_t i = 0; i < request->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         char buffer[16];
         const char *position;
-        if (request->items[i].result != GRI_SAME_CONTENT) continue;
-        bson_uint32_to_string(count++, &position, buffer, sizeof buffer);
-        BSON_APPEND_UTF8(&ids, position, request->items[i].image->id);
+        bson_uint32_to_string((uint32_t)i, &position, buffer, sizeof buffer);
+        BSON_APPEND_UTF8(&ids, position, items[i].image->id);
     }
     bson_t *filter = BCON_NEW("_id", "{", "$in", BCON_ARRAY(&ids), "}", "deleted_at", "{", "$exists", BCON_BOOL(true), "}");
     bson_destroy(&ids);
@@ -334,15 +339,18 @@ static enum gri_status clear_stubs(const struct gri_mongo_session *session, cons
 
 static enum gri_status work_insert(struct gri_mongo_session *session, struct gri_op *op) {
     struct gri_store_insert *request = gri_container_of(op, struct gri_store_insert, op);
+    for (size_t i = 0; i < request->count; i++)
+        request->items[i].result = GRI_NOT_INSERTED; /* joined ones come last, and are passed over until then */
     struct insertion insertion = {.request = request, .sent = gri_calloc(request->count ? request->count : 1, sizeof(size_t))};
     enum gri_status status = insert_all(session, &insertion);
     if (status == GRI_OK && insertion.duplicates > 0) {
         int64_t cleared = 0;
-        status = clear_stubs(session, request, &cleared, &op->error);
+        status = gri_mongo_clear_stubs(session, request->items, request->count, &cleared, &op->error);
         insertion.duplicates = insertion.refused = cleared > 0 ? 0 : insertion.duplicates;
         if (status == GRI_OK && cleared > 0) status = insert_all(session, &insertion);
     }
     if (status == GRI_OK && insertion.duplicates > 0) status = read_back(session, &insertion);
+    if (status == GRI_OK) status = gri_mongo_insert_sets(session, request, &op->error);
     free(insertion.sent);
     return status;
 }
@@ -361,4 +369,8 @@ static void heal(struct gri_store *store, struct gri_store_heal *request) {
     gri_mongo_submit(gri_container_of(store, struct gri_mongo, store), "heal", gri_mongo_work_heal, &request->op);
 }
 
-const struct gri_store_ops gri_mongo_store_ops = {.lookup = lookup, .insert = insert, .heal = heal};
+static void recall(struct gri_store *store, struct gri_store_recall *request) {
+    gri_mongo_submit(gri_container_of(store, struct gri_mongo, store), "recall", gri_mongo_work_recall, &request->op);
+}
+
+const struct gri_store_ops gri_mongo_store_ops = {.lookup = lookup, .insert = insert, .heal = heal, .recall = recall};

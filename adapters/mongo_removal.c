@@ -93,8 +93,8 @@ static enum gri_status fetch_again(const struct gri_mongo_session *session, cons
                                    struct gri_error *error) {
     bson_t *pull = ids_filter("images", ids), *change;
     change = BCON_NEW("$pull", BCON_DOCUMENT(pull), "$set", "{", "state", "waiting", "attempts", BCON_INT32(0), "}", "$unset",
-                      "{", "made", "", "done_at", "", "}", "$currentDate", "{", "next_at", BCON_BOOL(true), "changed_at",
-                      BCON_BOOL(true), "}");
+                      "{", "made", "", "done_at", "", "expired", "", "}", "$currentDate", "{", "next_at", BCON_BOOL(true),
+                      "changed_at", BCON_BOOL(true), "}");
     bson_destroy(pull);
     bson_t *filter = ids_filter("images", ids);
     BSON_APPEND_UTF8(filter, "state", "done");
@@ -134,8 +134,11 @@ enum gri_status gri_mongo_remove_images(const struct gri_mongo_session *session,
     struct gri_mongo_ids condemned, alone, linked;
     gri_mongo_ids_init(&condemned, IMAGES_A_CALL);
     gri_mongo_ids_init(&linked, IMAGES_A_CALL);
-    enum gri_status status = gri_mongo_find(session, GRI_MONGO_REMOVALS, bson_new(), BCON_NEW("limit", BCON_INT32(IMAGES_A_CALL)),
-                                            take_id, &condemned, error);
+    int64_t now_ms = 0;
+    enum gri_status status = gri_mongo_now(session, &now_ms, error);
+    if (status == GRI_OK)
+        status = gri_mongo_find(session, GRI_MONGO_REMOVALS, bson_new(), BCON_NEW("limit", BCON_INT32(IMAGES_A_CALL)), take_id,
+                                &condemned, error);
     if (status == GRI_OK && condemned.count > 0) {
         gri_mongo_ids_init(&alone, IMAGES_A_CALL);
         memcpy(alone.ids, condemned.ids, condemned.count * sizeof *condemned.ids);
@@ -143,7 +146,14 @@ enum gri_status gri_mongo_remove_images(const struct gri_mongo_session *session,
         status = linked_among(session, &condemned, &linked, error);
         leave_out(&alone, &linked);
         if (status == GRI_OK) status = gri_mongo_strip_images(session, &alone, error);
-        if (status == GRI_OK) status = gri_mongo_delete(session, GRI_MONGO_REMOVALS, ids_filter("_id", &condemned), NULL, error);
+        /* One that was condemned again meanwhile, by another scheduler, has lost a link since: it is looked at again. */
+        bson_t *filter = ids_filter("_id", &condemned);
+        BCON_APPEND(filter, "at", "{", "$lte", BCON_DATE_TIME(now_ms), "}");
+        if (status == GRI_OK) {
+            status = gri_mongo_delete(session, GRI_MONGO_REMOVALS, filter, NULL, error);
+        } else {
+            bson_destroy(filter);
+        }
         *more = *more || condemned.count == IMAGES_A_CALL;
         gri_mongo_ids_clear(&alone);
     }
@@ -152,8 +162,8 @@ enum gri_status gri_mongo_remove_images(const struct gri_mongo_session *session,
     return status == GRI_OK ? remove_stubs(session, more, error) : status;
 }
 
-static enum gri_status condemn(const struct gri_mongo_session *session, const struct gri_mongo_ids *ids,
-                               struct gri_error *error) {
+enum gri_status gri_mongo_condemn_images(const struct gri_mongo_session *session, const struct gri_mongo_ids *ids,
+                                         struct gri_error *error) {
     struct gri_mongo_bulk bulk;
     gri_mongo_bulk_begin(&bulk, session, GRI_MONGO_REMOVALS, false, "condemn");
     for (size_t i = 0; i < ids->count; i++)
@@ -175,12 +185,41 @@ struct url_batch {
 
 static bool take_url(const bson_t *document, void *arg) {
     struct url_batch *batch = arg;
-    if (batch->count == URLS_A_CALL) return false;
+    bson_iter_t at, items;
+    size_t links = 0;
+    if (bson_iter_init_find(&at, document, "images") && BSON_ITER_HOLDS_ARRAY(&at) && bson_iter_recurse(&at, &items))
+        while (bson_iter_next(&items))
+            links++;
+    if (batch->count == URLS_A_CALL || (batch->count > 0 && links > batch->images.cap - batch->images.count)) return false;
+    if (links > batch->images.cap) { /* fetched anew for years */
+        gri_mongo_ids_clear(&batch->images);
+        gri_mongo_ids_init(&batch->images, links);
+    }
     (void)gri_copy(batch->keys[batch->count++], GRI_KEY_MAX, gri_mongo_text(document, "_id"));
     return take_links(document, &batch->images);
 }
 
-/* A URL that became another's wish meanwhile is `shared` and stays: both are told by one document. */
+/* {images: …}: it links nothing but these. */
+static void append_no_other(bson_t *filter, const struct gri_mongo_ids *ids) {
+    bson_t images, none, other, list;
+    BSON_APPEND_DOCUMENT_BEGIN(filter, "images", &images);
+    BSON_APPEND_DOCUMENT_BEGIN(&images, "$not", &none);
+    BSON_APPEND_DOCUMENT_BEGIN(&none, "$elemMatch", &other);
+    BSON_APPEND_ARRAY_BEGIN(&other, "$nin", &list);
+    for (size_t i = 0; i < ids->count; i++) {
+        char buffer[16];
+        const char *position;
+        bson_uint32_to_string((uint32_t)i, &position, buffer, sizeof buffer);
+        BSON_APPEND_UTF8(&list, position, ids->ids[i]);
+    }
+    bson_append_array_end(&other, &list);
+    bson_append_document_end(&none, &other);
+    bson_append_document_end(&images, &none);
+    bson_append_document_end(filter, &images);
+}
+
+/* A URL that became another's wish meanwhile is `shared` and stays: both are told by one document. One that a job in hand has
+ * just given an image goes the next time, when that is condemned. */
 static enum gri_status remove_urls(const struct gri_mongo_session *session, const char *catalog, size_t *removed,
                                    struct gri_error *error) {
     struct url_batch batch = {.keys = gri_calloc(URLS_A_CALL, GRI_KEY_MAX)};
@@ -188,9 +227,10 @@ static enum gri_status remove_urls(const struct gri_mongo_session *session, cons
     bson_t *filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "shared", "{", "$ne", BCON_BOOL(true), "}");
     bson_t *opts = BCON_NEW("projection", "{", "images", BCON_INT32(1), "}", "limit", BCON_INT32(URLS_A_CALL));
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, filter, opts, take_url, &batch, error);
-    if (status == GRI_OK && batch.images.count > 0) status = condemn(session, &batch.images, error);
+    if (status == GRI_OK && batch.images.count > 0) status = gri_mongo_condemn_images(session, &batch.images, error);
     if (status == GRI_OK && batch.count > 0) {
         filter = BCON_NEW("shared", "{", "$ne", BCON_BOOL(true), "}");
+        append_no_other(filter, &batch.images);
         gri_mongo_append_texts(filter, "_id", batch.keys[0], sizeof batch.keys[0], batch.count);
         status = gri_mongo_delete(session, GRI_MONGO_URLS, filter, NULL, error);
     }

@@ -49,6 +49,11 @@ static const struct index INDEXES[] = {
     {GRI_MONGO_URLS, GRI_INDEX_URLS_LINE, "{\"first.catalog\":1,\"first.line\":1}", "{\"first.catalog\":{\"$exists\":true}}",
      true, false},
 
+    {GRI_MONGO_URLS, GRI_INDEX_URLS_RENEW, "{\"renew.for\":1,\"state\":1,\"renew.round\":1,\"renew.outcome\":1}",
+     "{\"renew.for\":{\"$exists\":true}}", false, false},
+    {GRI_MONGO_URLS, GRI_INDEX_URLS_MADE, "{\"pipeline\":1,\"done_at\":1,\"_id\":1,\"state\":1}", "{\"state\":\"done\"}", false,
+     false},
+
     {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_JOB, "{\"job\":1,\"pipeline\":1,\"output\":1}", NULL, true, false},
     {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_SOURCE, "{\"sums.source\":1,\"_id\":1,\"job\":1,\"removed\":1}", NULL, false, false},
     {GRI_MONGO_IMAGES, GRI_INDEX_IMAGES_CORRUPT, "{\"_id\":1,\"corrupt.at\":1}", "{\"corrupt.at\":{\"$exists\":true}}", false,
@@ -69,7 +74,12 @@ static const struct index INDEXES[] = {
 
     {GRI_MONGO_PHASHES, "bands", "{\"bands\":1}", NULL, false, false},
     {GRI_MONGO_ROLLUPS, "at", "{\"at\":1,\"host\":1,\"pipeline\":1}", NULL, false, false},
+    {GRI_MONGO_ROLLUPS, GRI_INDEX_ROLLUPS_SPAN, "{\"span\":1,\"at\":1,\"host\":1,\"pipeline\":1}", NULL, false, false},
     {GRI_MONGO_TOMBSTONES, "unsettled", "{\"settle_at\":1}", NULL, false, true},
+    {GRI_MONGO_CATALOGS, GRI_INDEX_CATALOGS_STATE, "{\"state\":1,\"created_at\":1,\"_id\":1}", NULL, false, false},
+    {GRI_MONGO_CATALOGS, GRI_INDEX_CATALOGS_NOTICES, "{\"notice.next_at\":1,\"notice.state\":1}", "{\"notice.state\":\"due\"}",
+     false, false},
+    {GRI_MONGO_REPROCESSES, "unfinished", "{\"unfinished\":1}", NULL, false, true},
     {GRI_MONGO_CATALOGS, "doomed", "{\"doomed\":1}", NULL, false, true},
 };
 

@@ -129,6 +129,7 @@ static enum gri_status keep_copy(const struct gri_mongo_session *session, const 
         BCON_NEW("kind", "image", "image", BCON_UTF8(finding->image->id), "stage", BCON_UTF8(gri_image_sum_name(check->stage)),
                  "recorded", BCON_UTF8(check->recorded), "computed", BCON_UTF8(check->computed), "at", BCON_DATE_TIME(now_ms));
     gri_mongo_append_text(set, "detail", finding->detail);
+    if (finding->by && *finding->by) gri_mongo_append_text(set, "by", finding->by);
     BSON_APPEND_DOCUMENT(set, "document", found);
     bson_t *change = BCON_NEW("$setOnInsert", BCON_DOCUMENT(set));
     bson_destroy(set);
@@ -137,37 +138,44 @@ static enum gri_status keep_copy(const struct gri_mongo_session *session, const 
 }
 
 static void tell(const struct gri_mongo_session *session, const struct gri_image *image, enum gri_level level, const char *name,
-                 enum gri_reason reason, const char *detail) {
+                 enum gri_reason reason, const char *by, const char *detail) {
     struct gri_event event = {.level = level,
                               .event = name,
                               .key = image->job,
                               .url = image->source.url,
                               .host = image->source.host,
+                              .worker = by,
                               .detail = detail,
                               .reason = reason};
     struct gri_error ignored; /* the mark and the totals say it too */
     (void)!gri_mongo_write_events(session, &event, 1, &ignored);
 }
 
-static enum gri_status mark(struct gri_archive *archive, const struct gri_scrub_finding *finding, struct gri_error *error) {
-    struct gri_mongo_session session;
+enum gri_status gri_mongo_mark_image(const struct gri_mongo_session *session, const struct gri_scrub_finding *finding,
+                                     struct gri_error *error) {
     const struct gri_image_check *check = finding->check;
     int64_t now_ms = 0;
-    enum gri_status status = gri_mongo_archive_open(archive, &session, error);
-    if (status != GRI_OK) return status;
-    status = gri_mongo_now(&session, &now_ms, error);
+    enum gri_status status = gri_mongo_now(session, &now_ms, error);
     GRI_CRASH_POINT(scrub_keep_before);
-    if (status == GRI_OK) status = keep_copy(&session, finding, now_ms, error);
+    if (status == GRI_OK) status = keep_copy(session, finding, now_ms, error);
     GRI_CRASH_POINT(scrub_keep_after);
     if (status == GRI_OK) {
         bson_t *change = BCON_NEW("$set", "{", "corrupt", "{", "stage", BCON_UTF8(gri_image_sum_name(check->stage)), "found",
                                   BCON_UTF8(check->computed), "at", BCON_DATE_TIME(now_ms), "picture_only",
                                   BCON_BOOL(check->fields_sound), "}", "}");
         bson_t *filter = BCON_NEW("_id", BCON_UTF8(finding->image->id), "removed", "{", "$ne", BCON_BOOL(true), "}");
-        status = gri_mongo_update_one(&session, GRI_MONGO_IMAGES, filter, change, false, NULL, NULL, error);
+        status = gri_mongo_update_one(session, GRI_MONGO_IMAGES, filter, change, false, NULL, NULL, error);
         GRI_CRASH_POINT(scrub_mark_after);
     }
-    if (status == GRI_OK) tell(&session, finding->image, GRI_ERROR, "image_corrupt", GRI_R_corrupt, finding->detail);
+    if (status == GRI_OK) tell(session, finding->image, GRI_ERROR, "image_corrupt", GRI_R_corrupt, finding->by, finding->detail);
+    return status;
+}
+
+static enum gri_status mark(struct gri_archive *archive, const struct gri_scrub_finding *finding, struct gri_error *error) {
+    struct gri_mongo_session session;
+    enum gri_status status = gri_mongo_archive_open(archive, &session, error);
+    if (status != GRI_OK) return status;
+    status = gri_mongo_mark_image(&session, finding, error);
     return gri_mongo_archive_close(&session, status, error);
 }
 
@@ -182,7 +190,7 @@ static enum gri_status unmark(struct gri_archive *archive, const char *id, struc
     return gri_mongo_archive_close(&session, status, error);
 }
 
-static enum gri_status replace(struct gri_archive *archive, const struct gri_image *image, bool *replaced,
+static enum gri_status replace(struct gri_archive *archive, const struct gri_image *image, const char *by, bool *replaced,
                                struct gri_error *error) {
     struct gri_mongo_session session;
     int64_t matched = 0;
@@ -194,7 +202,7 @@ static enum gri_status replace(struct gri_archive *archive, const struct gri_ima
     status = gri_mongo_update_one(&session, GRI_MONGO_IMAGES, filter, gri_mongo_heal_change(image), false, &matched, NULL, error);
     GRI_CRASH_POINT(scrub_replace_after);
     *replaced = status == GRI_OK && matched == 1;
-    if (*replaced) tell(&session, image, GRI_WARN, "image_healed", GRI_R_none, image->id);
+    if (*replaced) tell(&session, image, GRI_WARN, "image_healed", GRI_R_none, by, image->id);
     return gri_mongo_archive_close(&session, status, error);
 }
 

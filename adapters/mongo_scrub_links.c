@@ -17,28 +17,64 @@ enum gri_status gri_mongo_scrub_maker(struct gri_archive *archive, const char *i
                                       char **url, struct gri_error *error) {
     struct gri_mongo_session session;
     bson_t *found = NULL;
+    char made_by[GRI_KEY_MAX];
+    gri_image_job_key(job, made_by);
     key[0] = '\0';
     *url = NULL;
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
     /* The image's own word first, where a record agrees with it; then whoever says to have made it. */
-    status = gri_mongo_find_one(&session, GRI_MONGO_URLS, BCON_NEW("_id", BCON_UTF8(job), "images", BCON_UTF8(id)),
+    status = gri_mongo_find_one(&session, GRI_MONGO_URLS, BCON_NEW("_id", BCON_UTF8(made_by), "images", BCON_UTF8(id)),
                                 record_fields(), &found, error);
     if (status == GRI_OK && !found)
         status = gri_mongo_find_one(&session, GRI_MONGO_URLS, BCON_NEW("images", BCON_UTF8(id), "made", BCON_BOOL(true)),
                                     record_fields(), &found, error);
     if (status == GRI_OK && !found)
-        status = gri_mongo_find_one(&session, GRI_MONGO_URLS, BCON_NEW("_id", BCON_UTF8(job)), record_fields(), &found, error);
+        status =
+            gri_mongo_find_one(&session, GRI_MONGO_URLS, BCON_NEW("_id", BCON_UTF8(made_by)), record_fields(), &found, error);
     if (found && gri_copy(key, GRI_KEY_MAX, gri_mongo_text(found, "_id"))) *url = gri_strdup(gri_mongo_text(found, "url"));
     bson_destroy(found);
     return gri_mongo_archive_close(&session, status, error);
 }
 
-static enum gri_status adopt(const struct gri_mongo_session *session, const struct gri_image *image, bool done,
+static bool take_mate(const bson_t *document, void *arg) {
+    bson_t *ids = arg;
+    char buffer[16];
+    const char *position;
+    bson_uint32_to_string(bson_count_keys(ids), &position, buffer, sizeof buffer);
+    BSON_APPEND_UTF8(ids, position, gri_mongo_text(document, "_id"));
+    return true;
+}
+
+/* The image's _id, and those of the other outputs of its source: a URL links all of them or none. */
+static enum gri_status list_set(const struct gri_mongo_session *session, const struct gri_image *image, bson_t *ids,
+                                struct gri_error *error) {
+    char first[GRI_IMAGE_ID_MAX], behind[GRI_IMAGE_ID_MAX];
+    bson_init(ids);
+    if (!image->output[0]) {
+        BSON_APPEND_UTF8(ids, "0", image->id);
+        return GRI_OK;
+    }
+    (void)gri_format(first, sizeof first, "%s:%s/", image->sums.source, image->pipeline);
+    (void)gri_format(behind, sizeof behind, "%s:%s0", image->sums.source, image->pipeline); /* '0' is next to '/' */
+    bson_t *filter = BCON_NEW("sums.source", BCON_UTF8(image->sums.source), "_id", "{", "$gte", BCON_UTF8(first), "$lt",
+                              BCON_UTF8(behind), "}");
+    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}", "limit", BCON_INT32(GRI_OUTPUTS_MAX), "hint", "source");
+    return gri_mongo_find(session, GRI_MONGO_IMAGES, filter, opts, take_mate, ids, error);
+}
+
+static enum gri_status adopt(const struct gri_mongo_session *session, const struct gri_image *image, const char *key, bool done,
                              struct gri_error *error) {
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8(image->job));
-    bson_t *change =
-        BCON_NEW("$addToSet", "{", "images", BCON_UTF8(image->id), "}", "$currentDate", "{", "changed_at", BCON_BOOL(true), "}");
+    bson_t ids;
+    enum gri_status status = list_set(session, image, &ids, error);
+    if (status != GRI_OK) {
+        bson_destroy(&ids);
+        return status;
+    }
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(key));
+    bson_t *change = BCON_NEW("$addToSet", "{", "images", "{", "$each", BCON_ARRAY(&ids), "}", "}", "$currentDate", "{",
+                              "changed_at", BCON_BOOL(true), "}");
+    bson_destroy(&ids);
     bson_t set;
     if (done) {
         BSON_APPEND_UTF8(filter, "state", "done");
@@ -57,8 +93,10 @@ static enum gri_status adopt(const struct gri_mongo_session *session, const stru
 static enum gri_status settle(const struct gri_mongo_session *session, const struct gri_image *image, enum gri_scrub_link *out,
                               struct gri_error *error) {
     bson_t *record = NULL;
+    char key[GRI_KEY_MAX];
+    gri_image_job_key(image->job, key);
     enum gri_status status =
-        gri_mongo_find_one(session, GRI_MONGO_URLS, BCON_NEW("_id", BCON_UTF8(image->job)), record_fields(), &record, error);
+        gri_mongo_find_one(session, GRI_MONGO_URLS, BCON_NEW("_id", BCON_UTF8(key)), record_fields(), &record, error);
     if (status != GRI_OK) return status;
     enum gri_url_state state = record ? gri_mongo_url_state(gri_mongo_text(record, "state")) : GRI_URL_ABSENT;
     bool same = record && strcmp(gri_mongo_text(record, "pipeline"), image->pipeline) == 0;
@@ -68,7 +106,7 @@ static enum gri_status settle(const struct gri_mongo_session *session, const str
         *out = GRI_LINK_PENDING;
     } else if (state == GRI_URL_DONE || (state == GRI_URL_DEAD && same)) {
         GRI_CRASH_POINT(scrub_adopt_before);
-        status = adopt(session, image, state == GRI_URL_DONE, error);
+        status = adopt(session, image, key, state == GRI_URL_DONE, error);
         GRI_CRASH_POINT(scrub_adopt_after);
         *out = GRI_LINK_ADOPTED;
     }

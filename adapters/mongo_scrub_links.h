@@ -10,4 +10,8 @@ enum gri_status gri_mongo_scrub_maker(struct gri_archive *archive, const char *i
 enum gri_status gri_mongo_scrub_link(struct gri_archive *archive, const struct gri_image *image, enum gri_scrub_link *out,
                                      struct gri_error *error);
 
+/* mongo_scrub.c: a copy as found to `quarantine`, the mark, an event. */
+enum gri_status gri_mongo_mark_image(const struct gri_mongo_session *session, const struct gri_scrub_finding *finding,
+                                     struct gri_error *error);
+
 #endif

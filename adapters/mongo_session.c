@@ -25,6 +25,7 @@ const char *gri_mongo_collection_name(enum gri_mongo_collection which) {
         [GRI_MONGO_REMOVALS] = "removals",
         [GRI_MONGO_PHASHES] = "phashes",
         [GRI_MONGO_SERVICES] = "services",
+        [GRI_MONGO_REPROCESSES] = "reprocesses",
     };
     GRI_ASSERT((unsigned)which < GRI_MONGO_COLLECTION_COUNT);
     return NAMES[which];

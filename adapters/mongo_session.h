@@ -31,6 +31,7 @@ enum gri_mongo_collection {
     GRI_MONGO_REMOVALS,
     GRI_MONGO_PHASHES,
     GRI_MONGO_SERVICES,
+    GRI_MONGO_REPROCESSES,
     GRI_MONGO_COLLECTION_COUNT
 };
 
@@ -40,6 +41,8 @@ struct gri_mongo {
     mongoc_client_pool_t *pool;
     char *database;
     int64_t timeout_ms, keep_days;
+    bool notify;
+    const struct gri_crypto *crypto;
     struct gri_executor *executor;
     struct gri_loop *loop;
     struct gri_log *log;

@@ -19,6 +19,20 @@ static enum gri_status find_images(const struct gri_mongo_session *session, cons
     return gri_mongo_find(session, GRI_MONGO_IMAGES, BCON_NEW("sums.source", BCON_UTF8(source)), opts, take_id, ids, error);
 }
 
+/* Where its catalog was deleted, or it was too old, just before, it is a stub by now, that will go: it is the one that everybody
+ * who brings these bytes again is to link, so it stays after all. */
+static enum gri_status keep_stub(const struct gri_mongo_session *session, const bson_t *tombstone, struct gri_error *error) {
+    const char *image = gri_mongo_text(tombstone, "image");
+    if (!*image) return GRI_OK;
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(image), "deleted_at", "{", "$exists", BCON_BOOL(true), "}");
+    bson_t *change =
+        BCON_NEW("$set", "{", "removed", BCON_BOOL(true), "data", "", "sums.source", BCON_UTF8(gri_mongo_text(tombstone, "_id")),
+                 "removal.reason", BCON_UTF8(gri_mongo_text(tombstone, "reason")), "removal.by",
+                 BCON_UTF8(gri_mongo_text(tombstone, "by")), "}", "$currentDate", "{", "removal.at", BCON_BOOL(true), "}",
+                 "$unset", "{", "deleted_at", "", "}");
+    return gri_mongo_update_many(session, GRI_MONGO_IMAGES, filter, change, error);
+}
+
 /* The document keeps its _id, job and sums: they are what later pushes meet. */
 static enum gri_status strip(const struct gri_mongo_session *session, const struct gri_mongo_ids *ids, const bson_t *tombstone,
                              struct gri_error *error) {
@@ -31,9 +45,12 @@ static enum gri_status strip(const struct gri_mongo_session *session, const stru
     return gri_mongo_update_many(session, GRI_MONGO_IMAGES, filter, change, error);
 }
 
-static enum gri_status mark_urls(const struct gri_mongo_session *session, const struct gri_mongo_ids *ids,
+static enum gri_status mark_urls(const struct gri_mongo_session *session, const char *source, const struct gri_mongo_ids *ids,
                                  struct gri_error *error) {
-    bson_t *filter = BCON_NEW("state", "done", "error.reason", "{", "$ne", "removed", "}");
+    /* A URL that was fetched anew may have another picture by now: the last one is what it has. */
+    bson_t *filter = BCON_NEW("state", "done", "error.reason", "{", "$ne", "removed", "}", "$expr", "{", "$eq", "[", "{",
+                              "$substrBytes", "[", "{", "$last", "$images", "}", BCON_INT32(0), BCON_INT32(GRI_SHA256_HEX - 1),
+                              "]", "}", BCON_UTF8(source), "]", "}");
     gri_mongo_append_texts(filter, "images", ids->ids[0], sizeof ids->ids[0], ids->count);
     bson_t *change = BCON_NEW("$set", "{", "error", "{", "class", BCON_UTF8(gri_status_name(GRI_PERMANENT)), "reason",
                               BCON_UTF8(gri_reason_name(GRI_R_removed)), "detail", "its picture was taken down", "}", "}",
@@ -46,10 +63,11 @@ static enum gri_status apply(const struct gri_mongo_session *session, const bson
                              struct gri_error *error) {
     struct gri_mongo_ids ids;
     gri_mongo_ids_init(&ids, IMAGES_MAX);
-    enum gri_status status = find_images(session, gri_mongo_text(tombstone, "_id"), &ids, error);
+    enum gri_status status = keep_stub(session, tombstone, error);
+    if (status == GRI_OK) status = find_images(session, gri_mongo_text(tombstone, "_id"), &ids, error);
     if (status == GRI_OK && ids.count > 0) status = strip(session, &ids, tombstone, error);
     GRI_CRASH_POINT(take_down_after);
-    if (status == GRI_OK && ids.count > 0) status = mark_urls(session, &ids, error);
+    if (status == GRI_OK && ids.count > 0) status = mark_urls(session, gri_mongo_text(tombstone, "_id"), &ids, error);
     *count = (int64_t)ids.count;
     gri_mongo_ids_clear(&ids);
     return status;

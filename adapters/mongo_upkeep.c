@@ -13,6 +13,7 @@ enum gri_status gri_mongo_work_upkeep(struct gri_mongo_session *session, struct 
     if (status == GRI_OK) status = gri_mongo_remove_images(session, &request->more, error);
     if (status == GRI_OK) status = gri_mongo_expire_images(session, request->images_keep_days, &request->more, error);
     if (status == GRI_OK) status = gri_mongo_expire_catalogs(session, request->catalogs_keep_days, &request->more, error);
-    if (status == GRI_OK) status = gri_mongo_roll_up(session, &request->more, error);
+    if (status == GRI_OK) status = gri_mongo_reprocess(session, &request->more, error);
+    if (status == GRI_OK) status = gri_mongo_roll_up(session, request->rollups_keep_days, &request->more, error);
     return status;
 }

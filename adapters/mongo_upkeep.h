@@ -8,7 +8,11 @@
 enum { GRI_MONGO_SETTLE_MS = 600000 }; /* by then whoever had an image in hand has linked it, or lost the job */
 
 /* mongo_rollup.c: counts of what was finished since the last closed slice of time. */
-enum gri_status gri_mongo_roll_up(const struct gri_mongo_session *session, bool *more, struct gri_error *error) GRI_MUST_CHECK;
+enum gri_status gri_mongo_roll_up(const struct gri_mongo_session *session, int64_t keep_days, bool *more,
+                                  struct gri_error *error) GRI_MUST_CHECK;
+
+/* mongo_reprocess.c: URLs that an older version of a pipeline made, and that somebody wants made by the present one. */
+enum gri_status gri_mongo_reprocess(const struct gri_mongo_session *session, bool *more, struct gri_error *error) GRI_MUST_CHECK;
 
 /* mongo_takedown.c: takedowns younger than GRI_MONGO_SETTLE_MS again, for what was stored meanwhile. */
 enum gri_status gri_mongo_repeat_takedowns(const struct gri_mongo_session *session, struct gri_error *error) GRI_MUST_CHECK;
@@ -38,6 +42,9 @@ struct gri_mongo_ids {
 void gri_mongo_ids_init(struct gri_mongo_ids *ids, size_t cap);
 void gri_mongo_ids_clear(struct gri_mongo_ids *ids);
 bool gri_mongo_ids_add(struct gri_mongo_ids *ids, const char *id); /* false: it is full */
+/* Upkeep looks whether a URL links them; those that none links go. */
+enum gri_status gri_mongo_condemn_images(const struct gri_mongo_session *session, const struct gri_mongo_ids *ids,
+                                         struct gri_error *error) GRI_MUST_CHECK;
 /* What is left of such an image is its _id and a date; who has the same bytes later stores them anew. Taken down ones stay. */
 enum gri_status gri_mongo_strip_images(const struct gri_mongo_session *session, const struct gri_mongo_ids *ids,
                                        struct gri_error *error) GRI_MUST_CHECK;

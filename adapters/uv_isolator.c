@@ -23,7 +23,7 @@ enum {
     ARGS_MAX = 16
 };
 #define MEMORY_BYTES (INT64_C(1) << 30)
-#define RESULT_MAX ((size_t)128 * 1024 * 1024)
+#define RESULT_MAX ((size_t)256 * 1024 * 1024) /* a source and as many outputs as a pipeline may have */
 
 #if defined(__SANITIZE_ADDRESS__)
 enum { LIMIT_ADDRESS_SPACE = 0 };
@@ -56,6 +56,7 @@ struct child {
     int handles; /* not closed yet */
     bool process_open, spawned, exited, frames_done, closing;
     bool started, answered, broken, late, over_memory, cancelled;
+    int64_t work_ms, memory_bytes; /* what it began with */
     int64_t exit_status;
     int exit_signal;
     int spawn_error;
@@ -249,7 +250,7 @@ static bool take_frames(struct child *child) {
             return false;
         }
         child->started = true;
-        set_deadline(child, child->isolator ? child->isolator->work_ms : LINGER_MS);
+        set_deadline(child, child->isolator ? child->work_ms : LINGER_MS);
         memmove(child->got.data, child->got.data + GRI_FRAME_HEADER, child->got.len - GRI_FRAME_HEADER);
         child->got.len -= GRI_FRAME_HEADER;
     }
@@ -325,7 +326,7 @@ static int64_t resident_bytes(int pid) {
 
 static void look_at_memory(uv_timer_t *timer) {
     struct child *child = timer->data;
-    if (!child->isolator || child->exited || resident_bytes(child->process.pid) <= child->isolator->memory_bytes) return;
+    if (!child->isolator || child->exited || resident_bytes(child->process.pid) <= child->memory_bytes) return;
     child->over_memory = true;
     kill_child(child);
 }
@@ -368,6 +369,8 @@ static struct child *child_create(struct isolator *isolator, struct gri_isolated
     if (child->next) child->next->previous = child;
     isolator->first = child;
     gri_bytes_init(&child->sent, GRI_FRAME_REQUEST_MAX + GRI_FRAME_HEADER);
+    child->work_ms = isolator->work_ms;
+    child->memory_bytes = isolator->memory_bytes;
     gri_bytes_init(&child->got, isolator->result_max);
     (void)uv_pipe_init(isolator->loop, &child->input, 0); /* none of these can fail */
     (void)uv_pipe_init(isolator->loop, &child->frames, 0);
@@ -435,6 +438,13 @@ struct gri_isolator *gri_uv_isolator_create(struct uv_loop_s *loop, const struct
         GRI_ASSERT(count < ARGS_MAX - 1);
         isolator->args[count++] = gri_strdup(*arg);
     }
+    gri_uv_isolator_reload(&isolator->port, options);
+    return &isolator->port;
+}
+
+void gri_uv_isolator_reload(struct gri_isolator *port, const struct gri_uv_isolator_options *options) {
+    struct isolator *isolator = isolator_of(port);
+    gri_bytes_clear(&isolator->settings);
     gri_bytes_init(&isolator->settings, GRI_FRAME_REQUEST_MAX);
     gri_bytes_put_slice(&isolator->settings, options->settings);
     GRI_ASSERT(!gri_bytes_failed(&isolator->settings));
@@ -442,7 +452,6 @@ struct gri_isolator *gri_uv_isolator_create(struct uv_loop_s *loop, const struct
     isolator->work_ms = options->work_ms > 0 ? options->work_ms : WORK_MS;
     isolator->memory_bytes = options->memory_bytes > 0 ? options->memory_bytes : MEMORY_BYTES;
     isolator->result_max = options->result_max > 0 ? options->result_max : RESULT_MAX;
-    return &isolator->port;
 }
 
 void gri_uv_isolator_destroy(struct gri_isolator *port) {

@@ -27,6 +27,8 @@ struct gri_uv_isolator_options {
 /* Copies the options; borrows loop and log (may be NULL). */
 struct gri_isolator *gri_uv_isolator_create(struct uv_loop_s *loop, const struct gri_uv_isolator_options *options,
                                             struct gri_log *log);
+/* Other settings and limits for requests from now on; program and args stay. What runs keeps those it began with. */
+void gri_uv_isolator_reload(struct gri_isolator *isolator, const struct gri_uv_isolator_options *options);
 /* Kills what runs (no `done` comes any more) and frees the isolator; the loop has to run on until nothing is left. NULL is
  * fine. */
 void gri_uv_isolator_destroy(struct gri_isolator *isolator);

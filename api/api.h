@@ -3,7 +3,8 @@
  *
  * Routes, scopes, parameters and problem details stand here; sockets do not. The daemon `grisaille api` feeds it from the HTTP
  * server, the commands of the CLI call it in process, so both give the same answers.
- * Threads: everything may be called from many threads at once; the only state is the archive (thread-safe) and constants.
+ * Threads: everything may be called from many threads at once; the only state is the archive (thread-safe) and what
+ * gri_api_reload exchanges as a whole.
  * Calls block as long as MongoDB takes, at most its time-out.
  *
  * Errors are RFC 9457 problem details: {"type","title","status","detail","reason",…}, content type application/problem+json. */
@@ -27,6 +28,7 @@ struct gri_api_token {
     unsigned scopes;                   /* enum gri_scope; admin implies the others */
 };
 
+/* Pointers are borrowed for the API's life, but for what gri_api_reload replaces: that is copied. */
 struct gri_api_options {
     struct gri_archive *archive;
     const struct gri_crypto *crypto;
@@ -36,7 +38,7 @@ struct gri_api_options {
     const char *version;               /* of the program */
     struct gri_slice rules_body;       /* the configured ruleset, canonical: judged under it from now on */
     const char *rules_id;              /* its rules@version; already put into the archive */
-    const struct gri_json *pipelines;  /* array of {name, id, definition}: the configured ones; borrowed */
+    const struct gri_json *pipelines;  /* array of {name, id, definition}: the configured ones */
     const struct gri_json *transforms; /* rows of `grisaille transforms`; borrowed */
     const char *default_pipeline;      /* "gray" */
     const struct gri_api_token *tokens;
@@ -52,6 +54,10 @@ struct gri_api_options {
 enum gri_status gri_api_create(const struct gri_api_options *options, struct gri_api **api,
                                struct gri_error *error) GRI_MUST_CHECK;
 void gri_api_destroy(struct gri_api *api);
+/* Other rules, pipelines, tokens and max_catalog_bytes for requests that begin from now on; those under way end with what they
+ * began with. The other options stay. On failure nothing changes. Any thread. */
+enum gri_status gri_api_reload(struct gri_api *api, const struct gri_api_options *options,
+                               struct gri_error *error) GRI_MUST_CHECK;
 
 struct gri_api_param {
     const char *name, *value;
@@ -91,6 +97,9 @@ struct gri_api_reply {
 
 void gri_api_reply_clear(struct gri_api_reply *reply);
 
+/* One of several images that may be meant: appends "<pipeline>[/<output>]" to the list of names, where it fits. */
+void gri_api_name_choice(const struct gri_json *image, char *names, size_t size);
+
 /* Answers that go on for ever (events that are followed) come to an end; for the end of the daemon. Any thread. */
 void gri_api_stop(struct gri_api *api);
 
@@ -106,6 +115,7 @@ void gri_api_handle(struct gri_api *api, const struct gri_api_request *request, 
 struct gri_api_push;
 bool gri_api_is_push(const struct gri_api_request *request);
 struct gri_api_push *gri_api_push_begin(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply);
+int64_t gri_api_push_max_bytes(const struct gri_api_push *push); /* of its body, compressed or not */
 bool gri_api_push_data(struct gri_api_push *push, struct gri_slice data);
 void gri_api_push_end(struct gri_api_push *push, struct gri_api_reply *reply);
 void gri_api_push_abort(struct gri_api_push *push);

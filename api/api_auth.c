@@ -1,39 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The API object, and who may do what: bearer tokens, compared in constant time; and without tokens, which browsers to believe.
+/* Who may do what: bearer tokens, compared in constant time; and without tokens, which browsers to believe.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "api_internal.h"
 
-enum gri_status gri_api_create(const struct gri_api_options *options, struct gri_api **api, struct gri_error *error) {
-    struct gri_api *made = gri_calloc(1, sizeof *made);
-    made->options = *options;
-    enum gri_status status = gri_ruleset_compile(options->rules_body, &made->rules, error);
-    if (status != GRI_OK) {
-        free(made);
-        made = NULL;
-    }
-    *api = made;
-    return status;
-}
-
 void gri_api_stop(struct gri_api *api) {
     atomic_store(&api->stopping, true);
 }
 
-void gri_api_destroy(struct gri_api *api) {
-    if (!api) return;
-    gri_ruleset_free(api->rules);
-    free(api);
-}
-
 /* The token whose digest is this one. Every token is compared, so that time tells nothing of which matched. */
-static const struct gri_api_token *find_token(const struct gri_api *api, const char *digest) {
+static const struct gri_api_token *find_token(const struct gri_api_call *call, const char *digest) {
+    const struct gri_api_settings *settings = call->settings;
     const struct gri_api_token *found = NULL;
-    for (size_t i = 0; i < api->options.token_count; i++)
-        if (api->options.crypto->digest_equal(api->options.tokens[i].digest, digest)) found = &api->options.tokens[i];
+    for (size_t i = 0; i < settings->token_count; i++)
+        if (call->api->options.crypto->digest_equal(settings->tokens[i].digest, digest)) found = &settings->tokens[i];
     return found;
 }
 
@@ -58,8 +40,10 @@ static bool is_same_origin(const char *origin, const char *host) {
 
 /* Without tokens whoever reaches the loopback address may do all, and so could any page in a browser on this machine. With them
  * nothing needs to be refused here: no browser sends a bearer token by itself. */
-static bool admit_browser(const struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
-    if (request->trusted || api->options.token_count > 0) return true;
+static bool admit_browser(const struct gri_api_call *call) {
+    const struct gri_api_request *request = call->request;
+    struct gri_api_reply *reply = call->reply;
+    if (request->trusted || call->settings->token_count > 0) return true;
     if (request->host && !is_local_host(request->host)) {
         gri_api_problem_of(reply, GRI_R_forbidden,
                            "without api.tokens only requests to localhost or a numeric address are answered, not to %.100s",
@@ -75,11 +59,12 @@ static bool admit_browser(const struct gri_api *api, const struct gri_api_reques
     return true;
 }
 
-bool gri_api_authorize(struct gri_api *api, const struct gri_api_request *request, unsigned scope, char by[GRI_NAME_MAX],
-                       struct gri_api_reply *reply) {
-    (void)gri_copy(by, GRI_NAME_MAX, request->trusted && request->by ? request->by : "");
-    if (!admit_browser(api, request, reply)) return false;
-    if (request->trusted || scope == GRI_SCOPE_NONE || api->options.token_count == 0) return true;
+bool gri_api_authorize(struct gri_api_call *call, unsigned scope) {
+    const struct gri_api_request *request = call->request;
+    struct gri_api_reply *reply = call->reply;
+    (void)gri_copy(call->by, sizeof call->by, request->trusted && request->by ? request->by : "");
+    if (!admit_browser(call)) return false;
+    if (request->trusted || scope == GRI_SCOPE_NONE || call->settings->token_count == 0) return true;
     const char *given = request->authorization;
     if (!given || strncasecmp(given, "Bearer ", 7) != 0) {
         gri_api_problem_of(reply, GRI_R_unauthorized, "send the header Authorization: Bearer <token>");
@@ -87,8 +72,8 @@ bool gri_api_authorize(struct gri_api *api, const struct gri_api_request *reques
         return false;
     }
     char digest[GRI_TOKEN_DIGEST_HEX];
-    api->options.crypto->token_digest(given + 7 + strspn(given + 7, " "), digest);
-    const struct gri_api_token *token = find_token(api, digest);
+    call->api->options.crypto->token_digest(given + 7 + strspn(given + 7, " "), digest);
+    const struct gri_api_token *token = find_token(call, digest);
     if (!token) {
         gri_api_problem_of(reply, GRI_R_unauthorized, "the token is not one of api.tokens");
         gri_api_header(reply, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
@@ -101,6 +86,6 @@ bool gri_api_authorize(struct gri_api *api, const struct gri_api_request *reques
                                                       : "read");
         return false;
     }
-    (void)gri_copy(by, GRI_NAME_MAX, token->name);
+    (void)gri_copy(call->by, sizeof call->by, token->name);
     return true;
 }

@@ -134,6 +134,35 @@ static const char *outcome_of_error(const char *reason, const char *otherwise) {
     return strcmp(reason, gri_reason_name(GRI_R_cancelled)) == 0 ? "cancelled" : otherwise;
 }
 
+/* How the renewal went that this very catalog asked for; NULL: there is none, or its URL is dead since. */
+static const char *refreshed_as(const struct gri_fates *fates, const struct gri_json *record) {
+    const struct gri_json *renew = gri_json_get(record, "renew");
+    const char *outcome = gri_json_str(renew, "outcome", ""), *state = gri_json_str(record, "state", "");
+    if (strcmp(gri_json_str(renew, "for", ""), fates->catalog) != 0 || strcmp(state, "dead") == 0) return NULL;
+    if (strcmp(state, "done") != 0) return "pending";
+    return strcmp(outcome, "failed") == 0 ? "refresh_failed" : strcmp(outcome, "pending") == 0 ? NULL : outcome;
+}
+
+/* Being fetched anew for somebody, and so done: it has its picture. */
+static bool is_kept(const struct gri_json *record) {
+    const char *state = gri_json_str(record, "state", "");
+    return (strcmp(state, "queued") == 0 || strcmp(state, "waiting") == 0) &&
+           strcmp(gri_json_str(gri_json_get(record, "renew"), "outcome", ""), "pending") == 0;
+}
+
+/* Where the newest image is one of several outputs: all of these, by name. */
+static void add_outputs(struct gri_json *row, const struct gri_json *images) {
+    const char *last = gri_json_text(gri_json_at(images, gri_json_count(images) - 1), "");
+    const char *slash = strchr(last, '/');
+    if (!slash) return;
+    struct gri_json *outputs = gri_json_object();
+    for (size_t i = 0; i < gri_json_count(images); i++) {
+        const char *id = gri_json_text(gri_json_at(images, i), "");
+        if (strncmp(id, last, (size_t)(slash - last) + 1) == 0) gri_json_set_str(outputs, id + (slash - last) + 1, id);
+    }
+    gri_json_set(row, "outputs", outputs);
+}
+
 /* A record of the ledger tells the fate of a line that asked for its URL. */
 static void settle_row(const struct gri_fates *fates, size_t i, const struct gri_json *record) {
     struct gri_json *row = fates->rows[i];
@@ -142,12 +171,19 @@ static void settle_row(const struct gri_fates *fates, size_t i, const struct gri
     bool own = strcmp(gri_json_str(first, "catalog", ""), fates->catalog) == 0 &&
                gri_json_get_int(first, "line", 0) == fates->numbers[i];
     const struct gri_json *images = gri_json_get(record, "images");
+    const struct gri_json *renew = gri_json_get(record, "renew");
+    const char *refreshed = refreshed_as(fates, record);
     gri_json_set_str(row, "state", state);
+    add_outputs(row, images);
     if (gri_json_count(images) > 0) gri_json_set(row, "image", gri_json_copy(gri_json_at(images, gri_json_count(images) - 1)));
-    if (!own) {
+    if (!own && first) gri_json_set(row, "first", gri_json_copy(first));
+    if (refreshed) {
+        gri_json_set_str(row, "outcome", refreshed);
+        if (gri_json_get(renew, "reason")) gri_json_set_str(row, "reason", gri_json_str(renew, "reason", ""));
+        if (gri_json_get(renew, "detail")) gri_json_set_str(row, "detail", gri_json_str(renew, "detail", ""));
+    } else if (!own) {
         gri_json_set_str(row, "outcome", "duplicate");
-        if (first) gri_json_set(row, "first", gri_json_copy(first));
-    } else if (strcmp(state, "done") == 0) {
+    } else if (strcmp(state, "done") == 0 || is_kept(record)) {
         const char *reason = gri_json_str(gri_json_get(record, "error"), "reason", "");
         bool removed = strcmp(reason, gri_reason_name(GRI_R_removed)) == 0;
         gri_json_set_str(row, "outcome",

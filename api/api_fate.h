@@ -14,7 +14,8 @@ enum gri_status gri_fates_open(struct gri_api *api, const char *catalog, int64_t
 void gri_fates_close(struct gri_fates *fates);
 
 /* The next batch, at most 500 lines: an array of {line, url (or text of a bad one), outcome, reason, detail, image, first}.
- * outcome: blank invalid stored duplicate_content duplicate dead pending cancelled removed. NULL with GRI_OK: the end. */
+ * outcome: blank invalid stored duplicate_content duplicate dead pending cancelled removed; and of a URL that this catalog wanted
+ * fetched anew: unchanged changed refresh_failed. NULL with GRI_OK: the end. */
 enum gri_status gri_fates_next(struct gri_fates *fates, struct gri_json **batch, struct gri_error *error) GRI_MUST_CHECK;
 
 #endif

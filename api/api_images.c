@@ -91,14 +91,24 @@ static bool chosen(struct gri_api_call *call, const struct gri_json *image) {
     return !output || strcmp(output, gri_json_str(image, "output", "")) == 0;
 }
 
+void gri_api_name_choice(const struct gri_json *image, char *names, size_t size) {
+    size_t used = strlen(names);
+    const char *output = gri_json_str(image, "output", "");
+    if (!gri_format(names + used, size - used, "%s%s%s%s", used ? ", " : "", gri_json_str(image, "pipeline", ""),
+                    *output ? "/" : "", output))
+        names[used] = '\0';
+}
+
 /* The one image that is meant; else answers 404, or 409 with the choices, and returns false. */
 static bool choose(struct gri_api_call *call, char id[GRI_IMAGE_ID_MAX]) {
     struct gri_json *images = gri_api_find_images(call);
     if (!images) return false;
     struct gri_json *choices = gri_json_array();
+    char names[400] = "";
     for (size_t i = 0; i < gri_json_count(images); i++) {
         const struct gri_json *image = gri_json_at(images, i);
         if (!chosen(call, image)) continue;
+        gri_api_name_choice(image, names, sizeof names);
         struct gri_json *choice = gri_json_object();
         (void)gri_copy(id, GRI_IMAGE_ID_MAX, gri_json_str(image, "id", ""));
         gri_json_set_str(choice, "id", id);
@@ -114,7 +124,7 @@ static bool choose(struct gri_api_call *call, char id[GRI_IMAGE_ID_MAX]) {
     }
     struct gri_error error;
     if (count == 0) {
-        (void)gri_fail(&error, GRI_R_not_found, "this picture was not made by that pipeline");
+        (void)gri_fail(&error, GRI_R_not_found, "this picture was not made by that pipeline, or it has no such output");
         gri_json_free(choices);
         gri_api_problem(call->reply, &error, NULL);
         return false;
@@ -122,7 +132,7 @@ static bool choose(struct gri_api_call *call, char id[GRI_IMAGE_ID_MAX]) {
     struct gri_json *extra = gri_json_object();
     gri_json_set(extra, "choices", choices);
     (void)gri_fail(&error, GRI_R_ambiguous,
-                   "%zu images have this hash; choose by pipeline= (name or name@version) and output=", count);
+                   "%zu images have this hash; choose by pipeline= (name or name@version) and output=: %s", count, names);
     gri_api_problem(call->reply, &error, extra);
     return false;
 }
@@ -152,7 +162,8 @@ static bool is_marked(const struct gri_json *meta) {
 }
 
 /* What a reader found damaged is kept and marked, as the scrub does; the reader is answered whether or not that succeeds. */
-static void quarantine(const struct gri_api *api, const char *id, const char *detail) {
+static void quarantine(const struct gri_api_call *call, const char *id, const char *detail) {
+    const struct gri_api *api = call->api;
     struct gri_archive *archive = api->options.archive;
     struct gri_scrub_document document;
     struct gri_image_check check;
@@ -160,7 +171,7 @@ static void quarantine(const struct gri_api *api, const char *id, const char *de
     if (!archive->ops->scrub) return;
     if (archive->ops->scrub->read(archive, id, &document, &error) == GRI_OK && document.found && !document.removed) {
         gri_image_verify(api->options.crypto, &document.image, &check);
-        struct gri_scrub_finding finding = {.image = &document.image, .check = &check, .detail = detail};
+        struct gri_scrub_finding finding = {.image = &document.image, .check = &check, .detail = detail, .by = call->by};
         enum gri_status status = check.stage == GRI_SUM_SOUND ? GRI_OK : archive->ops->scrub->mark(archive, &finding, &error);
         if (status != GRI_OK) gri_log_error(api->options.log, GRI_WARN, "quarantine_failed", &error);
     }
@@ -181,7 +192,7 @@ static bool load(struct gri_api_call *call, struct gri_json **meta, struct gri_b
     bool verified = status == GRI_OK;
     if (verified) status = verify(call->api->options.crypto, *meta, base64, output, &error);
     if (status == GRI_OK) return true;
-    if (verified) quarantine(call->api, id, error.detail);
+    if (verified) quarantine(call, id, error.detail);
     if (error.reason == GRI_R_corrupt)
         gri_log(call->api->options.log, GRI_ERROR, "image_corrupt", GRI_TEXT("image", id), GRI_TEXT("detail", error.detail));
     gri_api_problem(call->reply, &error, NULL);

@@ -3,6 +3,7 @@
 #ifndef GRI_API_INTERNAL_H
 #define GRI_API_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "api.h"
@@ -10,15 +11,35 @@
 
 enum { GRI_API_PAGE_DEFAULT = 100, GRI_API_PAGE_MAX = 1000, GRI_API_SEGMENT_MAX = 256, GRI_API_PREFIX_MIN = 8 };
 
-struct gri_api {
-    struct gri_api_options options;
+/* Immutable; freed with the last that holds it. */
+struct gri_api_settings {
+    atomic_int references;
     struct gri_ruleset *rules;
+    char rules_id[GRI_PIPELINE_MAX];
+    struct gri_json *pipelines;
+    struct gri_api_token *tokens;
+    size_t token_count;
+    int64_t max_catalog_bytes;
+};
+
+struct gri_api {
+    struct gri_api_options options; /* without what `settings` has a copy of */
+    pthread_mutex_t lock;           /* of `settings` */
+    struct gri_api_settings *settings;
     atomic_bool stopping;
 };
+
+/* The current settings, held: a request has its own from its beginning to its end, however often they change meanwhile. */
+struct gri_api_settings *gri_api_settings_hold(struct gri_api *api);
+/* NULL is fine. */
+void gri_api_settings_let_go(struct gri_api_settings *settings);
+/* The pinned name@version of the pipeline that is asked for; NULL if it isn't configured. */
+const char *gri_api_pin_pipeline(const struct gri_api_settings *settings, const char *name);
 
 /* One request under way. `segment` is what the route's {parameter} matched. */
 struct gri_api_call {
     struct gri_api *api;
+    const struct gri_api_settings *settings; /* held by who made the call */
     const struct gri_api_request *request;
     struct gri_api_reply *reply;
     char segment[GRI_API_SEGMENT_MAX];
@@ -37,6 +58,12 @@ bool gri_api_query_int(struct gri_api_call *call, const char *name, int64_t min,
 /* True when every query parameter but `url` (a URL to explain may be anything) is UTF-8; else a problem was answered. */
 bool gri_api_query_is_text(struct gri_api_call *call);
 
+/* The query's tags, key=value,…, as an object of texts (owned; NULL: there are none); bad: problem and false. */
+bool gri_api_query_tags(struct gri_api_call *call, struct gri_json **out);
+/* The id of the ruleset that a catalog with these tags is judged by; it is in the archive then. */
+enum gri_status gri_api_rules_for(const struct gri_api_call *call, const struct gri_json *tags, char id[GRI_PIPELINE_MAX],
+                                  struct gri_error *error) GRI_MUST_CHECK;
+
 void gri_api_header(struct gri_api_reply *reply, const char *name, const char *value);
 /* 200 (or another) with a JSON body; takes `json`. */
 void gri_api_reply_json(struct gri_api_reply *reply, int status, struct gri_json *json);
@@ -44,13 +71,13 @@ void gri_api_reply_json(struct gri_api_reply *reply, int status, struct gri_json
 void gri_api_problem(struct gri_api_reply *reply, const struct gri_error *error, struct gri_json *extra);
 void gri_api_problem_of(struct gri_api_reply *reply, enum gri_reason reason, const char *format, ...) GRI_PRINTF(3, 4);
 
-/* Token and scope of the request; answers 401 or 403 and returns false. `by` gets the token's name. */
-bool gri_api_authorize(struct gri_api *api, const struct gri_api_request *request, unsigned scope, char by[GRI_NAME_MAX],
-                       struct gri_api_reply *reply);
+/* Token and scope of the request; answers 401 or 403 and returns false. call->by gets the token's name. */
+bool gri_api_authorize(struct gri_api_call *call, unsigned scope);
 
 /* Query parameter that is true or false (false where it isn't there); bad: problem and false. */
 bool gri_api_query_flag(struct gri_api_call *call, const char *name, bool *out);
-/* An RFC 3339 time, a date, Unix seconds, or an age like 30m, 12h, 14d, 2w; Unix ms, 0 where it isn't there; bad: problem, false. */
+/* An RFC 3339 time, a date, Unix seconds, or an age like 30m, 12h, 14d, 2w; Unix ms, 0 where it isn't there; bad: problem, false.
+ */
 bool gri_api_query_time(struct gri_api_call *call, const char *name, int64_t *out);
 
 /* True for 24 hex digits; else a problem was answered. */
@@ -78,6 +105,9 @@ void gri_api_get_stats(struct gri_api_call *call);
 void gri_api_get_dead(struct gri_api_call *call);
 void gri_api_post_dead_retry(struct gri_api_call *call);
 void gri_api_post_dead_drop(struct gri_api_call *call);
+void gri_api_get_reprocess(struct gri_api_call *call);
+void gri_api_post_reprocess(struct gri_api_call *call);
+void gri_api_post_reprocess_cancel(struct gri_api_call *call);
 void gri_api_post_pause(struct gri_api_call *call);
 void gri_api_post_resume(struct gri_api_call *call);
 void gri_api_post_cancel(struct gri_api_call *call);

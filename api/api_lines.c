@@ -7,8 +7,8 @@
 
 enum { LINES_SCAN_MAX = 20000 }; /* lines looked at for one JSON page, so that a rare outcome can't hold a request for long */
 
-static const char *const outcomes[] = {"blank",   "invalid",   "stored", "duplicate_content", "duplicate", "dead",
-                                       "pending", "cancelled", "removed"};
+static const char *const outcomes[] = {"blank",   "invalid",   "stored",  "duplicate_content", "duplicate", "dead",
+                                       "pending", "cancelled", "removed", "unchanged",         "changed",   "refresh_failed"};
 
 static bool wanted(const struct gri_json *row, const char *outcome) {
     return !outcome || strcmp(gri_json_str(row, "outcome", ""), outcome) == 0;

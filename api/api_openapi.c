@@ -12,6 +12,8 @@ static const struct parameter {
 } PARAMETERS[] = {
     {"limit", "integer", NULL, "rows of a page, at most", NULL, 1, GRI_API_PAGE_MAX},
     {"within", "integer", NULL, "bits of 64 that may differ", NULL, 0, 11},
+    {"refresh", "boolean", NULL, "URLs of it that are done are fetched anew, unless their host says that nothing has changed",
+     NULL, 0, 0},
     {"retry_dead", "boolean", NULL, "dead URLs of it get another life", NULL, 0, 0},
     {"rising", "boolean", NULL, "oldest first, from `since` or now on; `next` is always given", NULL, 0, 0},
     {"follow", "boolean", NULL, "a stream that does not end: one event a line, an empty line now and then", NULL, 0, 0},
@@ -27,7 +29,8 @@ static const struct parameter {
     {"cursor", "string", NULL, "`next` of the page before", NULL, 0, 0},
     {"match", "string", NULL, "a regular expression (PCRE) over `detail`", NULL, 0, 0},
     {"level", "string", NULL, NULL, "debug info warn error", 0, 0},
-    {"outcome", "string", NULL, NULL, "blank invalid stored duplicate_content duplicate dead pending cancelled removed", 0, 0},
+    {"outcome", "string", NULL, NULL,
+     "blank invalid stored duplicate_content duplicate dead pending cancelled removed unchanged changed refresh_failed", 0, 0},
     {"by", "string", "^[a-z]+(,[a-z]+)*$", "minute, hour, day or week, and host, pipeline, outcome, reason; separated by commas",
      NULL, 0, 0},
     {"url", "string", NULL, "as it would stand in a catalog", NULL, 0, 0},
@@ -158,9 +161,10 @@ static struct gri_json *operation(const struct gri_api_route *route) {
     gri_json_set_str(json, "summary", route->summary);
     gri_json_set(json, "parameters", parameters(route));
     bool push = strcmp(route->method, "POST") == 0 && strcmp(route->pattern, "/v1/catalogs") == 0;
+    bool begins = strcmp(route->method, "POST") == 0 && strcmp(route->pattern, "/v1/reprocess") == 0;
     bool partial = strstr(route->pattern, "/content") || strstr(route->pattern, "/base64");
     if (push) add_body(json);
-    if (push || strcmp(route->method, "DELETE") == 0)
+    if (push || begins || strcmp(route->method, "DELETE") == 0)
         add_response(responses, "202", "taken, and on its way", "application/json", NULL);
     if (partial) add_response(responses, "206", "the range that was asked for", types_of(route), NULL);
     if (partial) add_response(responses, "304", "what you have is what there is", NULL, NULL);

@@ -168,6 +168,7 @@ bool gri_api_filter(struct gri_api_call *call, struct gri_filter *filter) {
                                   .host = gri_api_query(call, "host"),
                                   .reason = gri_api_query(call, "reason"),
                                   .url = gri_api_query(call, "url"),
+                                  .output = gri_api_query(call, "output"),
                                   .match = gri_api_query(call, "match"),
                                   .event = gri_api_query(call, "event"),
                                   .level = gri_api_query(call, "level"),

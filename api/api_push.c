@@ -9,7 +9,8 @@
 
 struct gri_api_push {
     struct gri_api *api;
-    struct gri_archive_push *archive; /* NULL once it was committed or aborted */
+    struct gri_api_settings *settings; /* held */
+    struct gri_archive_push *archive;  /* NULL once it was committed or aborted */
     struct gri_intake *intake;
     struct gri_inflate *inflate; /* NULL for plain text */
     bool failed;
@@ -26,9 +27,8 @@ static enum gri_status plain_bytes(void *arg, struct gri_slice plain, struct gri
     return gri_intake_feed(push->intake, plain, error);
 }
 
-/* The pinned name@version of the pipeline that is asked for; NULL if it isn't configured. */
-static const char *pin_pipeline(const struct gri_api *api, const char *name) {
-    const struct gri_json *pipelines = api->options.pipelines;
+const char *gri_api_pin_pipeline(const struct gri_api_settings *settings, const char *name) {
+    const struct gri_json *pipelines = settings->pipelines;
     for (size_t i = 0; i < gri_json_count(pipelines); i++) {
         const struct gri_json *row = gri_json_at(pipelines, i);
         if (strcmp(gri_json_str(row, "name", ""), name) == 0) return gri_json_str(row, "id", NULL);
@@ -48,48 +48,65 @@ static bool check_name(const char *name, struct gri_api_reply *reply) {
     return false;
 }
 
-struct gri_api_push *gri_api_push_begin(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
-    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
-    char by[GRI_NAME_MAX];
-    reply->route = "/v1/catalogs";
-    if (!gri_api_authorize(api, request, GRI_SCOPE_PUSH, by, reply)) return NULL;
-    const char *name = gri_api_query(&call, "name");
-    const char *pipeline = gri_api_query(&call, "pipeline");
-    const char *retry = gri_api_query(&call, "retry_dead");
+/* NULL when a problem was answered. */
+static struct gri_api_push *push_open(struct gri_api_call *call) {
+    const struct gri_api *api = call->api;
+    const struct gri_api_request *request = call->request;
+    struct gri_api_reply *reply = call->reply;
+    const char *name = gri_api_query(call, "name");
+    const char *pipeline = gri_api_query(call, "pipeline");
+    bool retry, refresh;
     const char *coding = request->content_encoding;
     bool gzip = coding && (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0);
     if (!name) name = "";
-    if (!gri_api_query_is_text(&call) || !check_name(name, reply)) return NULL;
+    if (!gri_api_query_is_text(call) || !check_name(name, reply)) return NULL;
     if (coding && !gzip && *coding && strcasecmp(coding, "identity") != 0) {
         gri_api_problem_of(reply, GRI_R_bad_request, "Content-Encoding may be gzip or absent");
         return NULL;
     }
-    if (retry && strcmp(retry, "true") != 0 && strcmp(retry, "false") != 0) {
-        gri_api_problem_of(reply, GRI_R_bad_request, "retry_dead is true or false");
-        return NULL;
-    }
+    if (!gri_api_query_flag(call, "retry_dead", &retry) || !gri_api_query_flag(call, "refresh", &refresh)) return NULL;
     if (!pipeline || !*pipeline) pipeline = api->options.default_pipeline;
-    const char *pinned = pin_pipeline(api, pipeline);
+    const char *pinned = gri_api_pin_pipeline(call->settings, pipeline);
     if (!pinned) {
         gri_api_problem_of(reply, GRI_R_no_pipeline,
                            "no pipeline '%.100s' is configured; /v1/pipelines or `grisaille pipelines` lists them", pipeline);
         return NULL;
     }
+    struct gri_json *tags;
+    if (!gri_api_query_tags(call, &tags)) return NULL;
     struct gri_api_push *push = gri_calloc(1, sizeof *push);
-    push->api = api;
-    struct gri_push_meta meta = {.name = name,
-                                 .pipeline = pinned,
-                                 .rules = api->options.rules_id,
-                                 .by = by,
-                                 .retry_dead = retry && strcmp(retry, "true") == 0};
-    if (api->options.archive->ops->push_begin(api->options.archive, &meta, &push->archive, &push->error) != GRI_OK) {
+    push->api = call->api;
+    char rules[GRI_PIPELINE_MAX];
+    struct gri_push_meta meta = {
+        .name = name, .pipeline = pinned, .rules = rules, .by = call->by, .tags = tags, .retry_dead = retry, .refresh = refresh};
+    enum gri_status status = gri_api_rules_for(call, tags, rules, &push->error);
+    if (status == GRI_OK)
+        status = api->options.archive->ops->push_begin(api->options.archive, &meta, &push->archive, &push->error);
+    gri_json_free(tags);
+    if (status != GRI_OK) {
         gri_api_problem(reply, &push->error, NULL);
         free(push);
         return NULL;
     }
-    push->intake = gri_intake_create(api->options.crypto, api->options.max_catalog_bytes, store_chunk, push);
-    if (gzip) push->inflate = api->options.inflate->begin(api->options.max_catalog_bytes);
+    push->intake = gri_intake_create(api->options.crypto, call->settings->max_catalog_bytes, store_chunk, push);
+    if (gzip) push->inflate = api->options.inflate->begin(call->settings->max_catalog_bytes);
     return push;
+}
+
+struct gri_api_push *gri_api_push_begin(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
+    struct gri_api_settings *settings = gri_api_settings_hold(api);
+    struct gri_api_call call = {.api = api, .settings = settings, .request = request, .reply = reply};
+    reply->route = "/v1/catalogs";
+    struct gri_api_push *push = gri_api_authorize(&call, GRI_SCOPE_PUSH) ? push_open(&call) : NULL;
+    if (push)
+        push->settings = settings;
+    else
+        gri_api_settings_let_go(settings);
+    return push;
+}
+
+int64_t gri_api_push_max_bytes(const struct gri_api_push *push) {
+    return push->settings->max_catalog_bytes;
 }
 
 bool gri_api_push_data(struct gri_api_push *push, struct gri_slice data) {
@@ -105,6 +122,7 @@ static void push_free(struct gri_api_push *push) {
     if (push->inflate) push->api->options.inflate->abort(push->inflate);
     if (push->archive) push->api->options.archive->ops->push_abort(push->archive);
     gri_intake_destroy(push->intake);
+    gri_api_settings_let_go(push->settings);
     free(push);
 }
 

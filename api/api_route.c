@@ -7,7 +7,7 @@
 static const struct gri_api_route routes[] = {
     {"POST", "/v1/catalogs", GRI_SCOPE_PUSH, gri_api_post_catalog_without_body,
      "push a catalog: text, one URL a line; Content-Encoding: gzip is fine; 202 once it is durable, 200 if it was there",
-     "name pipeline retry_dead"},
+     "name pipeline tags retry_dead refresh"},
     {"GET", "/v1/catalogs", GRI_SCOPE_READ, gri_api_get_catalogs, "catalogs, newest first", "limit cursor"},
     {"GET", "/v1/catalogs/{id}", GRI_SCOPE_READ, gri_api_get_catalog, "one catalog with its counts", ""},
     {"GET", "/v1/catalogs/{id}/lines", GRI_SCOPE_READ, gri_api_get_lines,
@@ -15,7 +15,7 @@ static const struct gri_api_route routes[] = {
     {"GET", "/v1/catalogs/{id}/errors", GRI_SCOPE_READ, gri_api_get_errors, "each rejected line", "limit cursor"},
     {"GET", "/v1/catalogs/{id}/raw", GRI_SCOPE_READ, gri_api_get_raw, "the bytes as they were pushed", ""},
     {"GET", "/v1/images", GRI_SCOPE_READ, gri_api_get_images, "metadata of images, newest first",
-     "catalog host since until limit cursor"},
+     "catalog host output since until limit cursor"},
     {"GET", "/v1/images/{sha256}", GRI_SCOPE_READ, gri_api_get_image,
      "every image with that hash as source, output or base64 sum", ""},
     {"GET", "/v1/images/{sha256}/content", GRI_SCOPE_READ, gri_api_get_content, "the picture's bytes, verified",
@@ -39,6 +39,13 @@ static const struct gri_api_route routes[] = {
     {"POST", "/v1/dead/drop", GRI_SCOPE_ADMIN, gri_api_post_dead_drop,
      "marks those dead letters as seen: they are listed no more; a filter, or all=true",
      "url reason host catalog since until limit all"},
+    {"GET", "/v1/reprocess", GRI_SCOPE_READ, gri_api_get_reprocess,
+     "what older versions of a pipeline made, and how the last reprocess of it goes", "pipeline host catalog since until"},
+    {"POST", "/v1/reprocess", GRI_SCOPE_ADMIN, gri_api_post_reprocess,
+     "has it fetched anew and made by the present version; 202: begun, 200: there is nothing to do",
+     "pipeline host catalog since until"},
+    {"POST", "/v1/reprocess/{pipeline}/cancel", GRI_SCOPE_ADMIN, gri_api_post_reprocess_cancel,
+     "no more of it is begun, and what is not fetched yet stays as it was", ""},
     {"POST", "/v1/catalogs/{id}/pause", GRI_SCOPE_ADMIN, gri_api_post_pause, "no more of it is begun", ""},
     {"POST", "/v1/catalogs/{id}/resume", GRI_SCOPE_ADMIN, gri_api_post_resume, "a paused one goes on", ""},
     {"POST", "/v1/catalogs/{id}/cancel", GRI_SCOPE_ADMIN, gri_api_post_cancel,
@@ -119,21 +126,26 @@ static const struct gri_api_route *admit(struct gri_api_call *call) {
         gri_api_header(reply, "Allow", allow);
     } else if (!route) {
         gri_api_problem_of(reply, GRI_R_not_found, "no such route; /openapi.json lists them");
-    } else if (gri_api_authorize(call->api, request, route->scope, call->by, reply) && gri_api_query_is_text(call)) {
+    } else if (gri_api_authorize(call, route->scope) && gri_api_query_is_text(call)) {
         return route;
     }
     return NULL;
 }
 
 bool gri_api_admit(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
-    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
-    return admit(&call) != NULL;
+    struct gri_api_settings *settings = gri_api_settings_hold(api);
+    struct gri_api_call call = {.api = api, .settings = settings, .request = request, .reply = reply};
+    bool admitted = admit(&call) != NULL;
+    gri_api_settings_let_go(settings);
+    return admitted;
 }
 
 void gri_api_handle(struct gri_api *api, const struct gri_api_request *request, struct gri_api_reply *reply) {
-    struct gri_api_call call = {.api = api, .request = request, .reply = reply};
+    struct gri_api_settings *settings = gri_api_settings_hold(api);
+    struct gri_api_call call = {.api = api, .settings = settings, .request = request, .reply = reply};
     const struct gri_api_route *route = admit(&call);
     if (route) route->handle(&call);
+    gri_api_settings_let_go(settings);
 }
 
 bool gri_api_is_push(const struct gri_api_request *request) {

@@ -28,7 +28,7 @@ void gri_api_get_transforms(struct gri_api_call *call) {
 }
 
 void gri_api_get_pipelines(struct gri_api_call *call) {
-    reply_list(call, "pipelines", call->api->options.pipelines);
+    reply_list(call, "pipelines", call->settings->pipelines);
 }
 
 void gri_api_get_reasons(struct gri_api_call *call) {

@@ -7,11 +7,11 @@
 #include "job_key.h"
 
 /* What the configured rules say of the text. */
-static struct gri_json *verdict_json(const struct gri_api *api, const struct gri_verdict *verdict) {
+static struct gri_json *verdict_json(const struct gri_api_settings *settings, const struct gri_verdict *verdict) {
     static const char *const kinds[] = {"blank", "url", "bad"};
     struct gri_json *json = gri_json_object();
     gri_json_set_str(json, "kind", kinds[verdict->kind]);
-    gri_json_set_str(json, "rules", api->options.rules_id);
+    gri_json_set_str(json, "rules", settings->rules_id);
     gri_json_set_str(json, "rule", verdict->rule[0] ? verdict->rule : NULL);
     if (verdict->kind == GRI_LINE_BAD) {
         gri_json_set_str(json, "reason", gri_reason_name(verdict->reason));
@@ -19,7 +19,7 @@ static struct gri_json *verdict_json(const struct gri_api *api, const struct gri
     }
     if (verdict->kind == GRI_LINE_URL) {
         struct gri_host_limit limit;
-        gri_ruleset_limit(api->rules, verdict->host, &limit);
+        gri_ruleset_limit(settings->rules, verdict->host, &limit);
         gri_json_set_str(json, "url", verdict->url);
         gri_json_set_str(json, "host", verdict->host);
         gri_json_set_bool(json, "volatile", verdict->is_volatile);
@@ -37,21 +37,26 @@ static enum gri_status add_images(struct gri_archive *archive, const struct gri_
                                   struct gri_error *error) {
     for (size_t r = 0; r < gri_json_count(records); r++) {
         const struct gri_json *ids = gri_json_get(gri_json_at(records, r), "images");
+        char hash[GRI_SHA256_HEX] = "";
+        struct gri_json *found = NULL;
         for (size_t i = 0; i < gri_json_count(ids); i++) {
-            char hash[GRI_SHA256_HEX];
-            struct gri_json *found;
-            (void)gri_copy(hash, sizeof hash, gri_json_text(gri_json_at(ids, i), "")); /* an id begins with the source's sum */
-            enum gri_status status = archive->ops->images_by_hash(archive, hash, &found, error);
-            if (status != GRI_OK) return status;
+            const char *id = gri_json_text(gri_json_at(ids, i), "");
+            if (!found || strncmp(hash, id, strlen(hash)) != 0) { /* outputs of one source follow each other */
+                gri_json_free(found);
+                found = NULL;
+                (void)gri_copy(hash, sizeof hash, id); /* an id begins with the source's sum */
+                enum gri_status status = archive->ops->images_by_hash(archive, hash, &found, error);
+                if (status != GRI_OK) return status;
+            }
             for (size_t k = 0; k < gri_json_count(found); k++) {
                 const struct gri_json *image = gri_json_at(found, k);
-                if (strcmp(gri_json_str(image, "id", ""), gri_json_text(gri_json_at(ids, i), "")) != 0) continue;
+                if (strcmp(gri_json_str(image, "id", ""), id) != 0) continue;
                 struct gri_json *copy = gri_json_copy(image);
                 gri_json_remove(copy, "urls");
                 gri_json_append(out, copy);
             }
-            gri_json_free(found);
         }
+        gri_json_free(found);
     }
     return GRI_OK;
 }
@@ -86,9 +91,9 @@ void gri_api_get_urls(struct gri_api_call *call) {
         return;
     }
     struct gri_verdict verdict;
-    gri_ruleset_judge(call->api->rules, gri_slice_of(text), &verdict);
+    gri_ruleset_judge(call->settings->rules, gri_slice_of(text), &verdict);
     struct gri_json *answer = gri_json_object();
-    gri_json_set(answer, "verdict", verdict_json(call->api, &verdict));
+    gri_json_set(answer, "verdict", verdict_json(call->settings, &verdict));
     enum gri_status status = GRI_OK;
     if (verdict.kind == GRI_LINE_URL) {
         char key[GRI_KEY_MAX], name[GRI_NAME_MAX];

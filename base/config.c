@@ -29,6 +29,7 @@ struct gri_config {
     struct slot *slots; /* one an option */
     size_t count;
     char *file;
+    struct gri_json *files; /* all that were read */
 };
 
 static struct slot *slot_of(const struct gri_config *config, const struct gri_option *option) {
@@ -45,6 +46,7 @@ void gri_config_destroy(struct gri_config *config) {
     }
     free(config->slots);
     free(config->file);
+    gri_json_free(config->files);
     free(config);
 }
 
@@ -133,6 +135,7 @@ enum gri_status gri_config_assign_file(struct gri_config *config, const struct g
                                        struct gri_error *error) {
     struct gri_bytes text;
     gri_bytes_init(&text, VALUE_FILE_MAX + 1);
+    gri_json_append(config->files, gri_json_string(path));
     enum gri_status status = gri_config_read_file(path, VALUE_FILE_MAX, &text, error);
     if (status != GRI_OK) {
         struct gri_error why = *error;
@@ -195,6 +198,7 @@ static enum gri_status load_file(struct gri_config *config, const struct gri_con
     if (!path && access(SYSTEM_FILE, F_OK) == 0) path = SYSTEM_FILE;
     if (!path) return GRI_OK;
     config->file = gri_strdup(path);
+    gri_json_append(config->files, gri_json_string(path));
     return gri_config_read_yaml(config, path, error);
 }
 
@@ -273,6 +277,7 @@ enum gri_status gri_config_load(const struct gri_config_sources *sources, struct
     struct gri_config *self = gri_calloc(1, sizeof *self);
     gri_options(&self->count);
     self->slots = gri_calloc(self->count, sizeof *self->slots);
+    self->files = gri_json_array();
     enum gri_status status = load_defaults(self, error);
     if (status == GRI_OK) status = load_file(self, sources, error);
     if (status == GRI_OK) status = load_environment(self, sources->environment, error);
@@ -324,6 +329,27 @@ const char *gri_config_source(const struct gri_config *config, const char *key) 
 }
 const char *gri_config_file(const struct gri_config *config) {
     return config->file;
+}
+const struct gri_json *gri_config_files(const struct gri_config *config) {
+    return config->files;
+}
+
+void gri_config_compare(const struct gri_config *before, const struct gri_config *after,
+                        void (*visit)(const struct gri_option *option, void *arg), void *arg) {
+    size_t count = 0;
+    const struct gri_option *options = gri_options(&count);
+    for (size_t i = 0; i < count; i++)
+        if (!gri_json_equal(before->slots[i].value, after->slots[i].value)) visit(&options[i], arg);
+}
+
+void gri_config_keep_fixed(struct gri_config *config, const struct gri_config *from) {
+    size_t count = 0;
+    const struct gri_option *options = gri_options(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct slot *slot = &from->slots[i];
+        struct gri_config_place place = {&options[i], slot->layer, slot->source};
+        if (!options[i].live) fill(config, &place, slot->value ? gri_json_copy(slot->value) : NULL);
+    }
 }
 
 /* The slot of the option that `path` is or lies in; NULL if none. */
@@ -405,6 +431,7 @@ struct gri_json *gri_config_options(void) {
         gri_json_set_str(one, "unit", options[i].unit);
         gri_json_set_str(one, "help", options[i].help);
         gri_json_set_str(one, "environment", name);
+        gri_json_set_bool(one, "live", options[i].live);
         gri_json_append(all, one);
     }
     return all;

@@ -45,10 +45,23 @@ int gri_config_tree_line(const struct gri_config *config, const char *path);
 void gri_config_tree_place(const struct gri_config *config, const char *path, char *out, size_t size);
 /* The file that was read, or NULL. */
 const char *gri_config_file(const struct gri_config *config);
+/* Every file that was read, values' own ones too: an array of texts. Borrowed. */
+const struct gri_json *gri_config_files(const struct gri_config *config);
+
+/* Of the files as they are now: another number when one was written, replaced, removed, or is reached by a link that leads
+ * elsewhere now (as Kubernetes swaps a ConfigMap). Reads no file's text. Any thread; may block as stat does. */
+uint64_t gri_config_stamp(const struct gri_config *config);
+
+/* Calls visit(option, arg) for each option whose value differs, in the order of the table. */
+void gri_config_compare(const struct gri_config *before, const struct gri_config *after,
+                        void (*visit)(const struct gri_option *option, void *arg), void *arg);
+/* Every option that is not live gets the value, and the source, that it has in `from`: what holds once a running daemon has taken
+ * `config` over. Before anybody else reads `config`. */
+void gri_config_keep_fixed(struct gri_config *config, const struct gri_config *from);
 
 /* Owned array of {key, value, source}, in the order of the table; secrets and credentials as ***. */
 struct gri_json *gri_config_describe(const struct gri_config *config);
-/* Owned array of {key, type, default, min, max, unit, help, environment}: the table for docs, man page and --help. */
+/* Owned array of {key, type, default, min, max, unit, help, environment, live}: the table for docs, man page and --help. */
 struct gri_json *gri_config_options(void);
 
 #endif

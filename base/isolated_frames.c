@@ -98,6 +98,7 @@ static void put_fetch(struct gri_bytes *out, const struct gri_fetch *fetch) {
 }
 
 static void put_picture(struct gri_bytes *out, const struct gri_picture *picture) {
+    put_text(out, picture->name);
     put_bytes(out, gri_bytes_slice(&picture->output));
     put_text(out, picture->content_type);
     put_u64(out, (uint64_t)picture->width);
@@ -109,6 +110,17 @@ static void put_picture(struct gri_bytes *out, const struct gri_picture *picture
     put_text(out, picture->note);
     put_text(out, picture->facts);
     put_text(out, picture->phash);
+    put_u64(out, (uint64_t)picture->decodes);
+}
+
+/* One behind the other, after their number. */
+static void put_pictures(struct gri_bytes *out, const struct gri_picture *first) {
+    uint64_t count = 0;
+    for (const struct gri_picture *picture = first; picture; picture = picture->next)
+        count++;
+    put_u64(out, count);
+    for (const struct gri_picture *picture = first; picture; picture = picture->next)
+        put_picture(out, picture);
 }
 
 enum gri_status gri_frame_write_result(const struct gri_isolated *request, struct gri_bytes *out, struct gri_error *error) {
@@ -116,7 +128,7 @@ enum gri_status gri_frame_write_result(const struct gri_isolated *request, struc
     put_u64(out, (uint64_t)request->end);
     put_error(out, request->op.status, &request->op.error);
     put_fetch(out, &request->fetch);
-    put_picture(out, &request->picture);
+    put_pictures(out, &request->picture);
     return frame_end(out, at, error);
 }
 
@@ -246,6 +258,7 @@ static void take_fetch(struct reader *reader, struct gri_fetch *fetch) {
 }
 
 static void take_picture(struct reader *reader, struct gri_picture *picture) {
+    take_text(reader, picture->name, sizeof picture->name);
     gri_bytes_init(&picture->output, reader->left + 1);
     take_bytes(reader, &picture->output);
     take_text(reader, picture->content_type, sizeof picture->content_type);
@@ -258,14 +271,27 @@ static void take_picture(struct reader *reader, struct gri_picture *picture) {
     take_text(reader, picture->note, sizeof picture->note);
     take_text(reader, picture->facts, sizeof picture->facts);
     take_text(reader, picture->phash, sizeof picture->phash);
+    picture->decodes = take_int(reader, 1000);
 }
 
-/* A success has a fetch that succeeded, a source and a picture; a failure has a class and a reason. */
+static void take_pictures(struct reader *reader, struct gri_picture *first) {
+    int count = take_int(reader, GRI_OUTPUTS_MAX);
+    struct gri_picture *picture = first;
+    if (count < 1) reader->failed = true;
+    for (int i = 0; i < count && !reader->failed; i++) {
+        if (i > 0) picture = picture->next = gri_calloc(1, sizeof *picture);
+        take_picture(reader, picture);
+    }
+}
+
+/* A success has a fetch that succeeded, a source and its pictures; a failure has a class and a reason. */
 static bool makes_sense(const struct gri_isolated *request) {
     const struct gri_fetch *fetch = &request->fetch;
-    if (request->op.status == GRI_OK)
-        return request->end == GRI_ISOLATED_ANSWERED && fetch->op.status == GRI_OK && fetch->body.len > 0 &&
-               request->picture.output.len > 0;
+    if (request->op.status == GRI_OK) {
+        for (const struct gri_picture *picture = &request->picture; picture; picture = picture->next)
+            if (picture->output.len == 0) return false;
+        return request->end == GRI_ISOLATED_ANSWERED && fetch->op.status == GRI_OK && fetch->body.len > 0;
+    }
     return request->end != GRI_ISOLATED_DIED && request->op.error.reason != GRI_R_none &&
            (fetch->op.status == GRI_OK || fetch->op.error.reason != GRI_R_none);
 }
@@ -276,7 +302,7 @@ enum gri_status gri_frame_read_result(struct gri_slice payload, struct gri_isola
     request->end = (enum gri_isolated_end)take_int(&reader, GRI_ISOLATED_KILLED);
     take_error(&reader, &request->op);
     take_fetch(&reader, &request->fetch);
-    take_picture(&reader, &request->picture);
+    take_pictures(&reader, &request->picture);
     if (finished(&reader) && makes_sense(request)) return GRI_OK;
     gri_isolated_clear(request);
     gri_isolated_init(request, request->url, request->definition);

@@ -50,6 +50,21 @@ void gri_pipeline_name(const char *pipeline, char name[GRI_NAME_MAX]) {
     name[len] = '\0';
 }
 
+void gri_image_job(const char *key, int64_t renewal, char job[GRI_IMAGE_JOB_MAX]) {
+    if (renewal > 0) {
+        GRI_ASSERT(gri_format(job, GRI_IMAGE_JOB_MAX, "%s#%lld", key, (long long)renewal));
+    } else {
+        GRI_ASSERT(gri_copy(job, GRI_IMAGE_JOB_MAX, key));
+    }
+}
+
+void gri_image_job_key(const char *job, char key[GRI_KEY_MAX]) {
+    size_t len = strcspn(job, "#");
+    if (len >= GRI_KEY_MAX) len = GRI_KEY_MAX - 1;
+    memcpy(key, job, len);
+    key[len] = '\0';
+}
+
 void gri_url_entries_free(struct gri_url_entry *entries, size_t count) {
     for (size_t i = 0; entries && i < count; i++)
         free(entries[i].url);

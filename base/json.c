@@ -69,6 +69,11 @@ struct gri_json *gri_json_copy(const struct gri_json *value) {
     return value ? wrap(json_deep_copy(peek(value))) : gri_json_null();
 }
 
+bool gri_json_equal(const struct gri_json *a, const struct gri_json *b) {
+    if (gri_json_kind(a) == GRI_JSON_NULL || gri_json_kind(b) == GRI_JSON_NULL) return gri_json_kind(a) == gri_json_kind(b);
+    return json_equal(peek(a), peek(b)) == 1;
+}
+
 void gri_json_free(struct gri_json *value) {
     if (value) json_decref(raw(value));
 }

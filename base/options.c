@@ -8,8 +8,11 @@
 enum { NAME_LOOK_AT = 63 };
 
 static const struct gri_option OPTIONS[] = {
-#define GRI_OPTION(key, type, otherwise, min, max, unit, help) {key, GRI_OPTION_##type, otherwise, min, max, unit, help},
+#define GRI_OPTION(key, type, otherwise, min, max, unit, help) {key, GRI_OPTION_##type, otherwise, min, max, unit, help, false},
+#define GRI_LIVE_OPTION(key, type, otherwise, min, max, unit, help) \
+    {key, GRI_OPTION_##type, otherwise, min, max, unit, help, true},
 #include "options.def"
+#undef GRI_LIVE_OPTION
 #undef GRI_OPTION
 };
 

@@ -25,6 +25,7 @@ struct gri_option {
     int64_t min, max;
     const char *unit;
     const char *help;
+    bool live; /* a running daemon takes a new value over */
 };
 
 /* All options, in the order of the file. */

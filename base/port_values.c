@@ -7,6 +7,7 @@
 #include <grisaille/scrub.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 void gri_fetch_init(struct gri_fetch *fetch, const char *url) {
     void (*done)(struct gri_op * op) = fetch->op.done;
@@ -23,7 +24,19 @@ void gri_fetch_clear(struct gri_fetch *fetch) {
 }
 
 void gri_picture_clear(struct gri_picture *picture) {
-    if (picture) gri_bytes_clear(&picture->output);
+    if (!picture) return;
+    gri_bytes_clear(&picture->output);
+    for (struct gri_picture *next = picture->next; next; next = picture->next) {
+        picture->next = next->next;
+        gri_bytes_clear(&next->output);
+        free(next);
+    }
+}
+
+struct gri_picture *gri_picture_find(struct gri_picture *picture, const char *name) {
+    while (picture && strcmp(picture->name, name) != 0)
+        picture = picture->next;
+    return picture;
 }
 
 void gri_feed_catalogs_free(struct gri_feed_catalog *catalogs, size_t count) {
@@ -48,6 +61,12 @@ const char *gri_url_state_name(enum gri_url_state state) {
     static const char *const NAMES[] = {"absent", "queued", "waiting", "done", "dead"};
     GRI_ASSERT((unsigned)state < sizeof NAMES / sizeof *NAMES);
     return NAMES[state];
+}
+
+const char *gri_renewed_name(enum gri_renewed renewed) {
+    static const char *const NAMES[] = {"", "unchanged", "changed", "failed", "removed"};
+    GRI_ASSERT((unsigned)renewed < sizeof NAMES / sizeof *NAMES);
+    return NAMES[renewed];
 }
 
 const char *gri_catalog_state_name(enum gri_catalog_state state) {

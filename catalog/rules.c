@@ -20,12 +20,6 @@ struct settings {
     const struct gri_rule *reject; /* that ends it */
 };
 
-static void free_texts(struct gri_texts *texts) {
-    for (size_t i = 0; i < texts->count; i++)
-        free(texts->list[i]);
-    free(texts->list);
-}
-
 static void free_regex(struct gri_regex *regex) {
     pcre2_code_free(regex->code);
     free(regex->text);
@@ -36,10 +30,11 @@ void gri_ruleset_free(struct gri_ruleset *set) {
     pcre2_match_context_free(set->limits);
     for (size_t i = 0; i < set->count; i++) {
         struct gri_rule *rule = &set->rules[i];
-        free_texts(&rule->keep);
+        gri_texts_clear(&rule->keep);
         free_regex(&rule->require_path);
         free_regex(&rule->when_path);
-        free_texts(&rule->hosts);
+        gri_texts_clear(&rule->hosts);
+        gri_rule_tags_clear(rule);
     }
     free(set->rules);
     free(set);
@@ -106,7 +101,7 @@ static struct settings collect(const struct gri_ruleset *set, const struct gri_c
     struct settings found = {0};
     for (size_t i = 0; i < set->count && !found.reject; i++) {
         const struct gri_rule *rule = &set->rules[i];
-        if (!match_host(rule, url->host)) continue;
+        if (rule->tag_count > 0 || !match_host(rule, url->host)) continue; /* tags: gri_ruleset_for has taken out what holds */
         enum match match = rule->when_path.code ? match_regex(set, &rule->when_path, path_of(url)) : MATCHES;
         if (match == NO_MATCH) continue;
         found.last = rule;

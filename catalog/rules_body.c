@@ -23,6 +23,7 @@ static struct gri_json *rule_json(const struct gri_rule *rule) {
     struct gri_json *limit = gri_json_object(), *value = gri_json_object();
     gri_json_set(when, "host", texts_json(&rule->hosts, rule->hosts.count > 0));
     gri_json_set_str(when, "path", rule->when_path.text);
+    if (rule->tag_count > 0) gri_json_set(when, "tag", gri_rule_tags_json(rule));
     gri_json_set_str(require, "path", rule->require_path.text);
     gri_json_set(require, "max_size", rule->max_size < 0 ? gri_json_null() : gri_json_int(rule->max_size));
     gri_json_set(query, "keep", texts_json(&rule->keep, rule->has_keep));
@@ -49,13 +50,25 @@ struct gri_json *gri_ruleset_json(const struct gri_ruleset *set) {
     return body;
 }
 
+enum gri_status gri_ruleset_write(const struct gri_ruleset *set, const struct gri_crypto *crypto, struct gri_bytes *body,
+                                  char id[GRI_PIPELINE_MAX], struct gri_error *error) {
+    struct gri_json *json = gri_ruleset_json(set);
+    size_t start = body->len;
+    char sum[GRI_SHA256_HEX];
+    enum gri_status status = gri_json_write(json, true, body, error);
+    gri_json_free(json);
+    if (status != GRI_OK) return status;
+    crypto->sha256_hex((struct gri_slice){body->data + start, body->len - start}, sum);
+    GRI_ASSERT(gri_format(id, GRI_PIPELINE_MAX, "rules@%.*s", (int)GRI_VERSION_HEX, sum));
+    return GRI_OK;
+}
+
 enum gri_status gri_ruleset_body(const struct gri_json *rules, const struct gri_json *allow_ports,
                                  const struct gri_crypto *crypto, struct gri_bytes *body, char id[GRI_PIPELINE_MAX],
                                  struct gri_error *error) {
-    struct gri_json *shipped = NULL, *json = NULL;
+    struct gri_json *shipped = NULL;
     struct gri_ruleset *set = gri_calloc(1, sizeof(*set));
     enum gri_status status = GRI_OK;
-    size_t start = body->len;
     if (gri_json_kind(rules) == GRI_JSON_NULL) {
         status = gri_json_parse(gri_slice_of(gri_rules_default()), &shipped, error);
         GRI_ASSERT(status == GRI_OK);
@@ -63,14 +76,8 @@ enum gri_status gri_ruleset_body(const struct gri_json *rules, const struct gri_
     }
     status = gri_ruleset_parse(set, rules, allow_ports, error);
     if (status != GRI_OK) goto out;
-    json = gri_ruleset_json(set);
-    status = gri_json_write(json, true, body, error);
-    if (status != GRI_OK) goto out;
-    char sum[GRI_SHA256_HEX];
-    crypto->sha256_hex((struct gri_slice){body->data + start, body->len - start}, sum);
-    GRI_ASSERT(gri_format(id, GRI_PIPELINE_MAX, "rules@%.*s", (int)GRI_VERSION_HEX, sum));
+    status = gri_ruleset_write(set, crypto, body, id, error);
 out:
-    gri_json_free(json);
     gri_ruleset_free(set);
     gri_json_free(shipped);
     return status;

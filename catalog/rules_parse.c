@@ -135,7 +135,7 @@ static enum gri_status read_texts(const struct place *place, const struct gri_js
 }
 
 static enum gri_status read_when(const struct place *place, const struct gri_json *when, struct gri_rule *rule) {
-    enum gri_status status = check_object(place, when, "when", " host path ");
+    enum gri_status status = check_object(place, when, "when", " host path tag ");
     if (status != GRI_OK) return status;
     const struct gri_json *host = gri_json_get(when, "host");
     if (is_set(host)) {
@@ -144,6 +144,9 @@ static enum gri_status read_when(const struct place *place, const struct gri_jso
         if (rule->hosts.count == 0)
             return wrong(place, "when.host", "an empty list would match nothing; leave it out for every host");
     }
+    const struct gri_json *tag = gri_json_get(when, "tag");
+    const char *bad = is_set(tag) ? gri_rule_tags_read(tag, rule) : NULL;
+    if (bad) return wrong(place, "when.tag", bad);
     return read_regex(place, gri_json_get(when, "path"), "when.path", &rule->when_path);
 }
 
@@ -176,8 +179,8 @@ static enum gri_status read_limit(const struct place *place, const struct gri_js
         if (!(rule->per_second > 0 && rule->per_second <= PER_SECOND_LIMIT))
             return wrong(place, "limit.per_second", "must be a number over 0, at most 1000000");
     }
-    if ((rule->concurrency || rule->per_second > 0) && rule->when_path.text)
-        return wrong(place, "limit", "a limit holds for hosts: it can't stand beside when.path");
+    if ((rule->concurrency || rule->per_second > 0) && (rule->when_path.text || rule->tag_count > 0))
+        return wrong(place, "limit", "a limit holds for hosts: it can't stand beside when.path or when.tag");
     return GRI_OK;
 }
 

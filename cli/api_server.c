@@ -65,6 +65,7 @@ static bool begin(void *arg, struct gri_http_request *http, struct gri_http_resp
     if (gri_api_is_push(&exchange->request)) {
         exchange->push = gri_api_push_begin(server->api, &exchange->request, &reply);
         admitted = exchange->push != NULL;
+        if (admitted) http->max_body = gri_api_push_max_bytes(exchange->push);
     } else {
         /* No other route takes a long one; a stranger's is not read at all. */
         http->max_body = 64 * 1024;

@@ -106,6 +106,11 @@ static bool wait_end(const struct gri_child *child, int64_t deadline) {
     return false;
 }
 
+void gri_children_signal(const struct gri_children *children, size_t from, size_t to, int signal) {
+    for (size_t i = from; i < to; i++)
+        if (children->list[i].pid) kill(children->list[i].pid, signal);
+}
+
 bool gri_children_stop(struct gri_children *children, size_t from, size_t to, int64_t timeout_ms) {
     int64_t deadline = gri_clock_ms() + timeout_ms;
     bool clean = true;

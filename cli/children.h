@@ -36,6 +36,8 @@ void gri_children_watch(struct gri_children *children);
 /* SIGTERM to those from `from` to `to` (exclusive), waits up to timeout_ms for all of them, then SIGKILL. True when all of them
  * ended with status 0 in time. */
 bool gri_children_stop(struct gri_children *children, size_t from, size_t to, int64_t timeout_ms);
+/* Sends the signal to those of them that run. */
+void gri_children_signal(const struct gri_children *children, size_t from, size_t to, int signal);
 /* True while it runs. */
 bool gri_child_runs(struct gri_child *child);
 void gri_children_clear(struct gri_children *children);

@@ -55,6 +55,7 @@ struct gri_cli {
     struct gri_config *config;
     const struct gri_crypto *crypto;
     struct gri_log *log;
+    struct gri_transforms *transforms;
     struct gri_definitions *definitions;
     struct gri_mongo *mongo;
     struct gri_api *api;
@@ -77,6 +78,9 @@ enum gri_exit gri_cli_fail(const struct gri_cli *cli, const struct gri_error *er
 
 /* Each makes its part once and keeps it in the context; a failure is ready for gri_cli_fail. */
 enum gri_status gri_cli_config(struct gri_cli *cli, struct gri_error *error) GRI_MUST_CHECK;
+/* The configuration as its sources say now, owned by the caller; any thread. */
+enum gri_status gri_cli_config_again(const struct gri_cli *cli, struct gri_config **config,
+                                     struct gri_error *error) GRI_MUST_CHECK;
 /* config + crypto + transforms, pipelines and rules, checked and pinned (nothing is stored yet). */
 enum gri_status gri_cli_definitions(struct gri_cli *cli, struct gri_error *error) GRI_MUST_CHECK;
 /* definitions + MongoDB + the API in process; collections and indexes are made, definitions stored. */
@@ -97,8 +101,7 @@ enum gri_status gri_cli_stream(struct gri_cli *cli, const char *path, const char
 enum { GRI_CLI_QUERY_MAX = 32 };
 /* A query as gri_cli_get takes it: the options `names` (ended by NULL) under their own names, then the pairs `extra` (ended by a
  * NULL name). Either may be NULL. */
-void gri_cli_query(struct gri_cli *cli, const char *const *names, const char *const *extra,
-                   const char *query[GRI_CLI_QUERY_MAX]);
+void gri_cli_query(struct gri_cli *cli, const char *const *names, const char *const *extra, const char *query[GRI_CLI_QUERY_MAX]);
 /* Calls visit(row, arg) for each row of the list named `list` at `path`, asked for as gri_cli_query does, page by page: at most
  * `limit` rows, 0: all. */
 enum gri_status gri_cli_pages(struct gri_cli *cli, const char *path, const char *const *names, const char *const *extra,

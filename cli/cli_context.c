@@ -13,19 +13,32 @@
 
 extern char **environ;
 
-enum gri_status gri_cli_config(struct gri_cli *cli, struct gri_error *error) {
-    if (cli->config) return GRI_OK;
+enum gri_status gri_cli_config_again(const struct gri_cli *cli, struct gri_config **config, struct gri_error *error) {
     struct gri_config_sources sources = {
         .file = cli->config_path, .environment = environ, .sets = cli->sets, .set_count = (size_t)cli->set_count};
-    enum gri_status status = gri_config_load(&sources, &cli->config, error);
+    return gri_config_load(&sources, config, error);
+}
+
+enum gri_status gri_cli_config(struct gri_cli *cli, struct gri_error *error) {
+    if (cli->config) return GRI_OK;
+    enum gri_status status = gri_cli_config_again(cli, &cli->config, error);
     if (status == GRI_OK && !cli->crypto) cli->crypto = gri_crypto_create(error);
     return status == GRI_OK && !cli->crypto ? error->status : status;
+}
+
+static void say_refused(const struct gri_cli *cli) {
+    const struct gri_json *refused = gri_transforms_refused(cli->transforms);
+    for (size_t i = 0; i < gri_json_count(refused); i++)
+        gri_cli_say(cli, "a plugin is left out: %s", gri_json_text(gri_json_at(refused, i), ""));
 }
 
 enum gri_status gri_cli_definitions(struct gri_cli *cli, struct gri_error *error) {
     if (cli->definitions) return GRI_OK;
     enum gri_status status = gri_cli_config(cli, error);
-    if (status == GRI_OK) status = gri_definitions_load(cli->config, cli->crypto, &cli->definitions, error);
+    if (status == GRI_OK && !cli->transforms) status = gri_definitions_transforms(cli->config, &cli->transforms, error);
+    if (status != GRI_OK) return status;
+    status = gri_definitions_load(cli->config, cli->transforms, cli->crypto, &cli->definitions, error);
+    if (status != GRI_OK || !cli->command->daemon) say_refused(cli); /* a daemon that starts tells it in its log */
     return status;
 }
 
@@ -78,6 +91,7 @@ void gri_cli_clear(struct gri_cli *cli) {
         gri_mongo_cleanup();
     }
     gri_definitions_free(cli->definitions);
+    gri_transforms_destroy(cli->transforms);
     gri_config_destroy(cli->config);
     gri_log_destroy(cli->log);
 }

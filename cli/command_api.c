@@ -18,8 +18,7 @@ struct state {
     struct gri_daemon *daemon;
     struct gri_api *api;
     struct gri_api_server *server;
-    struct gri_api_token *tokens;
-    size_t token_count;
+    bool has_tokens;
     struct gri_scrub_metrics *scrub;
     /* the latest reading of Redis */
     struct gri_stream_stats stats;
@@ -87,9 +86,10 @@ static void changed(void *arg, enum gri_stream_state stream) {
     state->up = stream != GRI_STREAM_DOWN;
 }
 
-static enum gri_status make_api(struct state *state, struct gri_error *error) {
+static struct gri_api_options options_of(struct state *state, const struct gri_config *config,
+                                         const struct gri_definitions *definitions, const struct gri_api_token *tokens,
+                                         size_t token_count) {
     struct gri_daemon *daemon = state->daemon;
-    const struct gri_definitions *definitions = daemon->cli->definitions;
     struct gri_api_options options = {.archive = gri_mongo_archive(daemon->mongo),
                                       .crypto = daemon->cli->crypto,
                                       .inflate = gri_gzip_inflate(),
@@ -99,26 +99,57 @@ static enum gri_status make_api(struct state *state, struct gri_error *error) {
                                       .rules_body = gri_bytes_slice(&definitions->rules_body),
                                       .rules_id = definitions->rules_id,
                                       .pipelines = definitions->pipeline_rows,
-                                      .transforms = definitions->transform_rows,
+                                      .transforms = daemon->cli->definitions->transform_rows,
                                       .default_pipeline = GRI_PIPELINE_STANDARD,
-                                      .tokens = state->tokens,
-                                      .token_count = state->token_count,
-                                      .max_catalog_bytes = gri_config_int(daemon->cli->config, "api.max_catalog_bytes"),
+                                      .tokens = tokens,
+                                      .token_count = token_count,
+                                      .max_catalog_bytes = gri_config_int(config, "api.max_catalog_bytes"),
                                       .live = live,
                                       .alive = is_alive,
                                       .ready = is_ready,
                                       .arg = state};
-    return gri_api_create(&options, &state->api, error);
+    return options;
+}
+
+/* What a listener is open to was decided at the start: without tokens only loopback is served, and all is allowed there. */
+static enum gri_status reload(struct gri_daemon *daemon, const struct gri_config *config,
+                              const struct gri_definitions *definitions, struct gri_error *error) {
+    struct state *state = daemon->state;
+    struct gri_api_token *tokens = NULL;
+    size_t count = 0;
+    enum gri_status status = gri_api_tokens_read(config, &tokens, &count, error);
+    if (status == GRI_OK && count == 0 && state->has_tokens)
+        status = gri_fail(error, GRI_R_config, "api.tokens: a running API that asks for tokens can't give them up; restart it");
+    if (status == GRI_OK) {
+        struct gri_api_options options = options_of(state, config, definitions, tokens, count);
+        status = gri_api_reload(state->api, &options, error);
+    }
+    if (status == GRI_OK) state->has_tokens = count > 0;
+    free(tokens);
+    return status;
+}
+
+static enum gri_status make_api(struct state *state, struct gri_error *error) {
+    struct gri_daemon *daemon = state->daemon;
+    struct gri_api_token *tokens = NULL;
+    size_t count = 0;
+    enum gri_status status = gri_api_tokens_read(daemon->config, &tokens, &count, error);
+    if (status == GRI_OK) {
+        struct gri_api_options options = options_of(state, daemon->config, daemon->definitions, tokens, count);
+        status = gri_api_create(&options, &state->api, error);
+    }
+    state->has_tokens = count > 0;
+    free(tokens);
+    return status;
 }
 
 static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error) {
     struct state *state = daemon->state;
     const struct gri_config *config = daemon->cli->config;
     state->daemon = daemon;
-    enum gri_status status = gri_api_tokens_read(config, &state->tokens, &state->token_count, error);
-    if (status == GRI_OK) status = make_api(state, error);
+    enum gri_status status = make_api(state, error);
     struct gri_api_server_options options = {.listen = gri_config_text(config, "api.listen"),
-                                             .loopback_only = state->token_count == 0,
+                                             .loopback_only = !state->has_tokens,
                                              .connections = (unsigned)gri_config_int(config, "api.max_connections"),
                                              .max_body = gri_config_int(config, "api.max_catalog_bytes"),
                                              .log = daemon->log,
@@ -153,7 +184,6 @@ static void destroy(struct gri_daemon *daemon) {
     gri_api_server_stop(state->server, 0);
     gri_api_destroy(state->api);
     gri_scrub_metrics_destroy(state->scrub);
-    free(state->tokens);
     pthread_mutex_destroy(&state->lock);
 }
 
@@ -169,7 +199,7 @@ static bool ready(struct gri_daemon *daemon) {
 
 static enum gri_exit run(struct gri_cli *cli) {
     static const struct gri_role role = {
-        .name = "api", .start = start, .drain = drain, .destroy = destroy, .alive = alive, .ready = ready};
+        .name = "api", .start = start, .reload = reload, .drain = drain, .destroy = destroy, .alive = alive, .ready = ready};
     struct state state = {.lock = PTHREAD_MUTEX_INITIALIZER};
     return gri_daemon_run(cli, &role, 1, &state);
 }

@@ -62,9 +62,11 @@ static enum gri_exit run(struct gri_cli *cli) {
         print_record(gri_json_at(records, i));
     for (size_t i = 0; i < gri_json_count(images); i++) {
         const struct gri_json *image = gri_json_at(images, i);
-        printf("  %-14s %s  %lld x %lld  %s\n", "image", gri_json_str(gri_json_get(image, "sums"), "output", ""),
+        char made_by[200] = "";
+        gri_api_name_choice(image, made_by, sizeof made_by);
+        printf("  %-14s %s  %lld x %lld  %s  %s\n", "image", gri_json_str(gri_json_get(image, "sums"), "output", ""),
                (long long)gri_json_get_int(image, "width", 0), (long long)gri_json_get_int(image, "height", 0),
-               gri_json_str(image, "inserted_at", ""));
+               gri_json_str(image, "inserted_at", ""), made_by);
     }
     for (size_t i = 0; i < gri_json_count(events); i++) {
         const struct gri_json *event = gri_json_at(events, i);

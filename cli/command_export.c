@@ -8,48 +8,9 @@
 #include "cli.h"
 #include "export_sink.h"
 
-/* Ids that went out, as hashes: a catalog's list names an image once for each URL that links it. Eight bytes each. (A file that
- * was cut off between two such URLs has that image twice.) */
-struct seen {
-    uint64_t *slots;
-    size_t count, cap;
-};
-
-static uint64_t hash_of(const char *id) {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *id; id++)
-        hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
-    return hash ? hash : 1;
-}
-
-static bool add_slot(struct seen *seen, uint64_t hash) {
-    for (size_t i = hash & (seen->cap - 1);; i = (i + 1) & (seen->cap - 1)) {
-        if (seen->slots[i] == hash) return false;
-        if (seen->slots[i] == 0) {
-            seen->slots[i] = hash;
-            seen->count++;
-            return true;
-        }
-    }
-}
-
-/* False: it is there already. */
-static bool add_seen(struct seen *seen, const char *id) {
-    if (2 * (seen->count + 1) > seen->cap) {
-        struct seen larger = {.cap = seen->cap ? seen->cap * 2 : 4096};
-        larger.slots = gri_calloc(larger.cap, sizeof *larger.slots);
-        for (size_t i = 0; i < seen->cap; i++)
-            if (seen->slots[i]) (void)add_slot(&larger, seen->slots[i]);
-        free(seen->slots);
-        *seen = larger;
-    }
-    return add_slot(seen, hash_of(id));
-}
-
 struct export {
     struct gri_cli *cli;
     struct gri_export_sink *sink;
-    struct seen seen;
     int64_t written, there, failed;
 };
 
@@ -72,7 +33,7 @@ static enum gri_status export_image(struct export *export, const struct gri_json
     char *data = NULL;
     size_t len = 0;
     const char *id = gri_json_str(image, "id", "");
-    if (!add_seen(&export->seen, id) || gri_json_get_bool(image, "removed", false)) return GRI_OK;
+    if (!gri_export_is_new(export->sink, id) || gri_json_get_bool(image, "removed", false)) return GRI_OK;
     if (gri_export_has(export->sink, image)) {
         export->there++;
         return GRI_OK;
@@ -94,13 +55,10 @@ static enum gri_status export_image(struct export *export, const struct gri_json
 
 static enum gri_status read_page(struct export *export, const char *cursor, struct gri_json **page, struct gri_error *error) {
     struct gri_cli *cli = export->cli;
-    const char *query[] = {"catalog", gri_cli_option(cli, "catalog"),
-                           "host",    gri_cli_option(cli, "host"),
-                           "since",   gri_cli_option(cli, "since"),
-                           "until",   gri_cli_option(cli, "until"),
-                           "limit",   "200",
-                           "cursor",  cursor && *cursor ? cursor : NULL,
-                           NULL};
+    const char *query[] = {"catalog", gri_cli_option(cli, "catalog"),     "host",  gri_cli_option(cli, "host"),
+                           "output",  gri_cli_option(cli, "output-name"), "since", gri_cli_option(cli, "since"),
+                           "until",   gri_cli_option(cli, "until"),       "limit", "200",
+                           "cursor",  cursor && *cursor ? cursor : NULL,  NULL};
     return gri_cli_get(cli, "/v1/images", query, page, error);
 }
 
@@ -171,17 +129,17 @@ static enum gri_exit run(struct gri_cli *cli) {
     }
     if (!read_format(cli, to, &format)) return GRI_EXIT_USAGE;
     if (gri_cli_config(cli, &error) != GRI_OK) return gri_cli_fail(cli, &error);
-    static const char *const filters[] = {"catalog", "host", "since", "until"};
+    static const char *const filters[] = {"catalog", "host", "since", "until", "output-name"};
     what[0] = '\0';
     for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
         const char *value = gri_cli_option(cli, filters[i]);
         size_t used = strlen(what);
-        (void)gri_format(what + used, sizeof what - used, "%s=%.250s;", filters[i], value ? value : "");
+        if (i < 4 || value) /* an export that was cut off before there was the last one goes on */
+            (void)gri_format(what + used, sizeof what - used, "%s=%.250s;", filters[i], value ? value : "");
     }
     enum gri_status status = gri_export_open(to, format, what, cli->crypto, &export.sink, &cursor, &error);
     if (status == GRI_OK) status = walk(&export, cursor, &error);
     gri_export_close(export.sink);
-    free(export.seen.slots);
     free(cursor);
     if (status != GRI_OK) return gri_cli_fail(cli, &error);
     report(&export, to);
@@ -195,6 +153,7 @@ static const struct gri_cli_option options[] = {
     {.name = "format", .arg = "FORMAT", .help = "dir, tar, ndjson or csv, where the name does not tell"},
     {.name = "catalog", .arg = "ID", .help = "only what this catalog brought in"},
     {.name = "host", .arg = "HOST", .help = "only from this host"},
+    {.name = "output-name", .arg = "NAME", .help = "only this output of pipelines that have several"},
     {.name = "since", .arg = "T", .help = "stored at or after: 2w, 36h ago; 2026-11-21, 2026-11-21T09:00:00Z, Unix seconds"},
     {.name = "until", .arg = "T", .help = "stored before"},
     {.name = NULL},

@@ -13,27 +13,44 @@ static bool is_hash(const char *text) {
     return text[digits] == '\0' && digits >= GRI_API_PREFIX && digits <= 64;
 }
 
-/* The source sum of the URL's image; several pipelines and none chosen → ambiguous. */
-static enum gri_status hash_of_url(struct gri_cli *cli, const char *url, const char *pipeline, char hash[GRI_SHA256_HEX],
-                                   struct gri_error *error) {
+/* Which of several images. */
+struct choice {
+    char hash[GRI_SHA256_HEX];
+    const char *pipeline, *output; /* NULL: not chosen */
+    char found[GRI_PIPELINE_MAX], found_output[GRI_NAME_MAX];
+};
+
+static bool is_chosen(const struct choice *choice, const struct gri_json *image) {
+    const char *own = gri_json_str(image, "pipeline", "");
+    char name[GRI_NAME_MAX];
+    gri_pipeline_name(own, name);
+    if (choice->pipeline && strcmp(choice->pipeline, own) != 0 && strcmp(choice->pipeline, name) != 0) return false;
+    return !choice->output || strcmp(choice->output, gri_json_str(image, "output", "")) == 0;
+}
+
+/* The URL's image, and its source sum; several and none chosen → ambiguous, with the choices. */
+static enum gri_status choose_of_url(struct gri_cli *cli, const char *url, struct choice *choice, struct gri_error *error) {
     struct gri_json *json;
+    char names[400] = "";
     size_t found = 0;
     enum gri_status status = gri_cli_get(cli, "/v1/urls", (const char *[]){"url", url, NULL}, &json, error);
     if (status != GRI_OK) return status;
     const struct gri_json *images = gri_json_get(json, "images"), *records = gri_json_get(json, "records");
     for (size_t i = 0; i < gri_json_count(images); i++) {
         const struct gri_json *image = gri_json_at(images, i);
-        char name[GRI_NAME_MAX];
-        const char *own = gri_json_str(image, "pipeline", "");
-        gri_pipeline_name(own, name);
-        if (pipeline && strcmp(pipeline, own) != 0 && strcmp(pipeline, name) != 0) continue;
-        (void)gri_copy(hash, GRI_SHA256_HEX, gri_json_str(gri_json_get(image, "sums"), "source", ""));
+        if (!is_chosen(choice, image)) continue;
+        (void)gri_copy(choice->hash, sizeof choice->hash, gri_json_str(gri_json_get(image, "sums"), "source", ""));
+        (void)gri_copy(choice->found, sizeof choice->found, gri_json_str(image, "pipeline", ""));
+        (void)gri_copy(choice->found_output, sizeof choice->found_output, gri_json_str(image, "output", ""));
+        gri_api_name_choice(image, names, sizeof names);
         found++;
     }
+    choice->pipeline = choice->found;
+    choice->output = choice->found_output;
     if (found > 1)
-        status = gri_fail(error, GRI_R_ambiguous,
-                          "%zu images came from %s; choose one by --pipeline or by its hash (grisaille explain lists them)",
-                          found, url);
+        status =
+            gri_fail(error, GRI_R_ambiguous,
+                     "%zu images came from %.200s; choose one by --pipeline, --output-name or its hash: %s", found, url, names);
     else if (found == 0 && gri_json_count(records) == 0)
         status = gri_fail(error, GRI_R_not_found, "%s was never asked for; grisaille explain tells what would become of it", url);
     else if (found == 0)
@@ -98,22 +115,23 @@ static enum gri_exit write_file(struct gri_cli *cli, const char *path, const cha
 }
 
 static enum gri_exit run(struct gri_cli *cli) {
-    const char *what = cli->operands[0], *pipeline = gri_cli_option(cli, "pipeline"), *file = gri_cli_option(cli, "output");
+    const char *what = cli->operands[0], *file = gri_cli_option(cli, "output");
     const char *content_type;
-    char hash[GRI_SHA256_HEX], path[128];
+    struct choice choice = {.pipeline = gri_cli_option(cli, "pipeline"), .output = gri_cli_option(cli, "output-name")};
+    char path[128];
     struct gri_error error;
     if (file && !*file) {
         gri_cli_say(cli, "--output wants a file's name, or - for standard output");
         return GRI_EXIT_USAGE;
     }
     if (is_hash(what))
-        (void)gri_copy(hash, sizeof hash, what);
-    else if (hash_of_url(cli, what, pipeline, hash, &error) != GRI_OK)
+        (void)gri_copy(choice.hash, sizeof choice.hash, what);
+    else if (choose_of_url(cli, what, &choice, &error) != GRI_OK)
         return gri_cli_fail(cli, &error);
-    if (gri_cli_flag(cli, "meta")) return print_meta(cli, hash);
-    (void)gri_format(path, sizeof path, "/v1/images/%s/%s", hash, gri_cli_flag(cli, "base64") ? "base64" : "content");
-    const char *query[] = {"pipeline", pipeline, NULL};
-    if (!file || strcmp(file, "-") != 0) return write_file(cli, path, query, file, hash);
+    if (gri_cli_flag(cli, "meta")) return print_meta(cli, choice.hash);
+    (void)gri_format(path, sizeof path, "/v1/images/%s/%s", choice.hash, gri_cli_flag(cli, "base64") ? "base64" : "content");
+    const char *query[] = {"pipeline", choice.pipeline, "output", choice.output, NULL};
+    if (!file || strcmp(file, "-") != 0) return write_file(cli, path, query, file, choice.hash);
     if (gri_cli_stream(cli, path, query, stdout, &content_type, &error) == GRI_OK) return GRI_EXIT_DONE;
     return gri_cli_fail(cli, &error);
 }
@@ -126,6 +144,7 @@ static const struct gri_cli_option options[] = {
     {.name = "base64", .help = "the base64 text as it is stored"},
     {.name = "meta", .help = "only the metadata, as JSON, of every image with that hash"},
     {.name = "pipeline", .arg = "P", .help = "which, where several pipelines made one: name or name@version"},
+    {.name = "output-name", .arg = "NAME", .help = "which, where the pipeline has several outputs"},
     {.name = NULL},
 };
 

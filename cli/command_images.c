@@ -6,10 +6,11 @@
 
 static void print_image(const struct gri_json *image) {
     const struct gri_json *source = gri_json_get(image, "source");
-    printf("%.16s  %5lld x %-5lld  %9lld  %-24s  %s\n", gri_json_str(gri_json_get(image, "sums"), "output", ""),
+    const char *output = gri_json_str(image, "output", "");
+    printf("%.16s  %5lld x %-5lld  %9lld  %-24s  %s%s%s\n", gri_json_str(gri_json_get(image, "sums"), "output", ""),
            (long long)gri_json_get_int(image, "width", 0), (long long)gri_json_get_int(image, "height", 0),
            (long long)gri_json_get_int(image, "bytes", 0), gri_json_str(image, "inserted_at", ""),
-           gri_json_str(source, "url", ""));
+           gri_json_str(source, "url", ""), *output ? "  " : "", output);
 }
 
 static enum gri_exit run(struct gri_cli *cli) {
@@ -21,6 +22,7 @@ static enum gri_exit run(struct gri_cli *cli) {
     (void)gri_format(number, sizeof number, "%lld", (long long)limit);
     const char *query[] = {"catalog", gri_cli_option(cli, "catalog"),
                            "host",    gri_cli_option(cli, "host"),
+                           "output",  gri_cli_option(cli, "output-name"),
                            "since",   gri_cli_option(cli, "since"),
                            "until",   gri_cli_option(cli, "until"),
                            "limit",   number,
@@ -41,6 +43,7 @@ static enum gri_exit run(struct gri_cli *cli) {
 static const struct gri_cli_option options[] = {
     {.name = "catalog", .arg = "ID", .help = "only what this catalog brought in"},
     {.name = "host", .arg = "HOST", .help = "only from this host"},
+    {.name = "output-name", .arg = "NAME", .help = "only this output of pipelines that have several"},
     {.name = "since", .arg = "T", .help = "stored at or after (2026-11-21, 2026-11-21T09:00:00Z, Unix seconds)"},
     {.name = "until", .arg = "T", .help = "stored before"},
     {.name = "limit", .arg = "N", .help = "at most N, newest first (20)"},

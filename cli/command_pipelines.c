@@ -4,8 +4,17 @@
 #include <string.h>
 
 #include "cli.h"
+#include "pipelines_diff.h"
 #include "plan_explain.h"
 #include "trial.h"
+
+static void list_output(const char *name, const struct gri_json *output, void *arg) {
+    (void)arg;
+    printf("\n  %-7s ", name);
+    gri_cli_put_value(gri_json_get(output, "steps"));
+    printf(" → ");
+    gri_cli_put_value(gri_json_get(output, "output"));
+}
 
 static enum gri_exit list(struct gri_cli *cli) {
     const struct gri_json *rows = cli->definitions->pipeline_rows;
@@ -13,8 +22,13 @@ static enum gri_exit list(struct gri_cli *cli) {
         const struct gri_json *row = gri_json_at(rows, i), *definition = gri_json_get(row, "definition");
         printf("%s\n  steps   ", gri_json_str(row, "id", ""));
         gri_cli_put_value(gri_json_get(definition, "steps"));
-        printf("\n  output  ");
-        gri_cli_put_value(gri_json_get(definition, "output"));
+        if (gri_json_get(definition, "outputs")) {
+            printf("\n  outputs");
+            gri_json_each(gri_json_get(definition, "outputs"), list_output, NULL);
+        } else {
+            printf("\n  output  ");
+            gri_cli_put_value(gri_json_get(definition, "output"));
+        }
         putchar('\n');
     }
     if (cli->json) gri_cli_print_json(rows);
@@ -60,9 +74,12 @@ static enum gri_exit explain(struct gri_cli *cli) {
     if (status != GRI_OK) return gri_cli_fail(cli, &error);
     struct gri_json *stages = gri_plan_explain(plan, type, width, height);
     if (!cli->json) printf("%s, for %s\n", pipeline->version, gri_picture_mime(type));
-    for (size_t i = 0; !cli->json && i < gri_json_count(stages); i++)
-        printf("  %2zu  %-12s %s\n", i + 1, gri_json_str(gri_json_at(stages, i), "stage", ""),
-               gri_json_str(gri_json_at(stages, i), "what", ""));
+    for (size_t i = 0; !cli->json && i < gri_json_count(stages); i++) {
+        const struct gri_json *stage = gri_json_at(stages, i);
+        const char *output = gri_json_str(stage, "output", "");
+        printf("  %2zu  %s%s%-12s %s\n", i + 1, output, *output ? ": " : "", gri_json_str(stage, "stage", ""),
+               gri_json_str(stage, "what", ""));
+    }
     if (cli->json) gri_cli_print_json(stages);
     gri_json_free(stages);
     gri_plan_destroy(plan);
@@ -78,49 +95,6 @@ static enum gri_exit try_files(struct gri_cli *cli) {
     return status;
 }
 
-static void tell_difference(const struct gri_cli *cli, struct gri_json *rows, const char *name, const char *before,
-                            const char *after) {
-    struct gri_json *row = gri_json_object();
-    const char *what = !before ? "new" : !after ? "gone" : strcmp(before, after) == 0 ? "same" : "changed";
-    gri_json_set_str(row, "name", name);
-    gri_json_set_str(row, "what", what);
-    gri_json_set_str(row, "before", before);
-    gri_json_set_str(row, "after", after);
-    gri_json_append(rows, row);
-    if (!cli->json)
-        printf("%-8s %s%s%s\n", what, before ? before : after, before && after && strcmp(before, after) != 0 ? " → " : "",
-               before && after && strcmp(before, after) != 0 ? after : "");
-}
-
-/* What another configuration file would make of the pipelines: versions, so that writing the same thing otherwise is no change.
- */
-static enum gri_exit diff(struct gri_cli *cli) {
-    struct gri_config_sources sources = {.file = cli->operands[1]};
-    struct gri_config *config = NULL;
-    struct gri_definitions *other = NULL;
-    struct gri_error error;
-    enum gri_status status = gri_config_load(&sources, &config, &error);
-    if (status == GRI_OK) status = gri_definitions_load(config, cli->crypto, &other, &error);
-    if (status != GRI_OK) {
-        gri_config_destroy(config);
-        return gri_cli_fail(cli, &error);
-    }
-    const struct gri_pipelines *now = &cli->definitions->pipelines, *then = &other->pipelines;
-    struct gri_json *rows = gri_json_array();
-    for (size_t i = 0; i < now->count; i++) {
-        const struct gri_pipeline *match = gri_pipelines_find(then, now->items[i].name);
-        tell_difference(cli, rows, now->items[i].name, now->items[i].version, match ? match->version : NULL);
-    }
-    for (size_t i = 0; i < then->count; i++)
-        if (!gri_pipelines_find(now, then->items[i].name))
-            tell_difference(cli, rows, then->items[i].name, NULL, then->items[i].version);
-    if (cli->json) gri_cli_print_json(rows);
-    gri_json_free(rows);
-    gri_definitions_free(other);
-    gri_config_destroy(config);
-    return GRI_EXIT_DONE;
-}
-
 static enum gri_exit run(struct gri_cli *cli) {
     const char *word = cli->operand_count > 0 ? cli->operands[0] : "";
     struct gri_error error;
@@ -128,8 +102,9 @@ static enum gri_exit run(struct gri_cli *cli) {
     if (!*word) return list(cli);
     if (strcmp(word, "explain") == 0 && cli->operand_count == 2) return explain(cli);
     if (strcmp(word, "try") == 0 && cli->operand_count >= 4 && cli->operand_count % 2 == 0) return try_files(cli);
-    if (strcmp(word, "diff") == 0 && cli->operand_count == 2) return diff(cli);
-    gri_cli_say(cli, "usage: grisaille pipelines [explain NAME [--for jpeg] | try NAME IN OUT [IN OUT]… | diff FILE]");
+    if (strcmp(word, "diff") == 0 && cli->operand_count == 2) return gri_pipelines_diff(cli, NULL, cli->operands[1]);
+    if (strcmp(word, "diff") == 0 && cli->operand_count == 3) return gri_pipelines_diff(cli, cli->operands[1], cli->operands[2]);
+    gri_cli_say(cli, "usage: grisaille pipelines [explain NAME [--for jpeg] | try NAME IN OUT [IN OUT]… | diff [OLD] NEW]");
     return GRI_EXIT_USAGE;
 }
 
@@ -143,7 +118,7 @@ const struct gri_command gri_command_pipelines = {
     .name = "pipelines",
     .summary = "the configured pipelines and their versions; what one does with a picture; one tried on files; what another "
                "configuration file would change",
-    .operands = "[explain NAME | try NAME IN OUT | diff FILE]",
+    .operands = "[explain NAME | try NAME IN OUT | diff [OLD] NEW]",
     .max_operands = -1,
     .options = options,
     .run = run};

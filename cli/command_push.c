@@ -64,11 +64,13 @@ static enum gri_status pump(struct source *source, struct gri_error *error) {
 static enum gri_status push_file(struct gri_cli *cli, struct source *source, const char *name, struct gri_json **catalog,
                                  struct gri_error *error) {
     char by[GRI_NAME_MAX];
-    struct gri_api_param query[3] = {{"name", name}};
+    struct gri_api_param query[5] = {{"name", name}};
     size_t count = 1;
-    const char *pipeline = gri_cli_option(cli, "pipeline");
+    const char *pipeline = gri_cli_option(cli, "pipeline"), *tags = gri_cli_option(cli, "tags");
+    if (tags) query[count++] = (struct gri_api_param){"tags", tags};
     if (pipeline) query[count++] = (struct gri_api_param){"pipeline", pipeline};
     if (gri_cli_flag(cli, "retry-dead")) query[count++] = (struct gri_api_param){"retry_dead", "true"};
+    if (gri_cli_flag(cli, "refresh")) query[count++] = (struct gri_api_param){"refresh", "true"};
     struct gri_api_request request = {
         .method = "POST", .path = "/v1/catalogs", .query = query, .query_count = count, .trusted = true, .by = gri_cli_user(by)};
     struct gri_api_reply reply = {0};
@@ -188,8 +190,10 @@ static enum gri_exit run(struct gri_cli *cli) {
 static const struct gri_cli_option options[] = {
     {.name = "name", .arg = "N", .help = "the catalog's name (the file's else)"},
     {.name = "pipeline", .arg = "P", .help = "what is made of its pictures (gray)"},
+    {.name = "tags", .arg = "K=V,…", .help = "what rules may go by (when.tag); shown with the catalog"},
     {.name = "format", .arg = "FORMAT", .help = "text (one URL a line), csv (with a header) or jsonl; each may be gzip"},
     {.name = "column", .arg = "C", .help = "csv and jsonl: where the URL stands (url)"},
+    {.name = "refresh", .help = "fetches URLs that are done anew, unless their host says that nothing has changed"},
     {.name = "retry-dead", .help = "gives URLs that are dead another life"},
     {.name = "wait", .help = "until it is finished; prints the receipt; exit 1 if anything of it is dead"},
     {.name = NULL},

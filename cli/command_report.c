@@ -26,7 +26,7 @@ static bool same_key(const struct report *report, const struct gri_json *a, cons
 }
 
 struct sums {
-    int64_t stored, duplicate_content, dead, retries, within, total_ms, ms, bytes;
+    int64_t stored, duplicate_content, unchanged, dead, refresh_failed, retries, within, total_ms, ms, bytes;
 };
 
 static void add(struct sums *sums, const struct gri_json *row) {
@@ -36,9 +36,11 @@ static void add(struct sums *sums, const struct gri_json *row) {
         sums->retries += count;
         return;
     }
-    *(strcmp(outcome, "stored") == 0 ? &sums->stored
-      : strcmp(outcome, "dead") == 0 ? &sums->dead
-                                     : &sums->duplicate_content) += count;
+    *(strcmp(outcome, "stored") == 0           ? &sums->stored
+      : strcmp(outcome, "dead") == 0           ? &sums->dead
+      : strcmp(outcome, "unchanged") == 0      ? &sums->unchanged
+      : strcmp(outcome, "refresh_failed") == 0 ? &sums->refresh_failed
+                                               : &sums->duplicate_content) += count;
     sums->within += gri_json_get_int(row, "within", 0);
     sums->total_ms += gri_json_get_int(row, "total_ms", 0);
     sums->ms += gri_json_get_int(row, "ms", 0);
@@ -46,15 +48,18 @@ static void add(struct sums *sums, const struct gri_json *row) {
 }
 
 static void set_sums(struct gri_json *to, const struct sums *sums) {
-    int64_t finished = sums->stored + sums->duplicate_content + sums->dead;
+    int64_t failed = sums->dead + sums->refresh_failed;
+    int64_t finished = sums->stored + sums->duplicate_content + sums->unchanged + failed;
     double part = finished ? 1.0 / (double)finished : 0;
     gri_json_set_int(to, "finished", finished);
     gri_json_set_int(to, "stored", sums->stored);
     gri_json_set_int(to, "duplicate_content", sums->duplicate_content);
+    gri_json_set_int(to, "unchanged", sums->unchanged);
     gri_json_set_int(to, "dead", sums->dead);
+    gri_json_set_int(to, "refresh_failed", sums->refresh_failed);
     gri_json_set_int(to, "retries", sums->retries);
     gri_json_set_int(to, "bytes", sums->bytes);
-    gri_json_set(to, "success", gri_json_real((double)(finished - sums->dead) * part));
+    gri_json_set(to, "success", gri_json_real((double)(finished - failed) * part));
     gri_json_set(to, "within_objective", gri_json_real((double)sums->within * part));
     gri_json_set_int(to, "mean_ms", finished ? sums->total_ms / finished : 0);
     gri_json_set_int(to, "mean_work_ms", finished ? sums->ms / finished : 0);
@@ -103,7 +108,7 @@ static void print_text(const struct report *report, const struct gri_json *json)
 }
 
 static void print_csv(const struct report *report, const struct gri_json *json) {
-    static const char *const numbers[] = {"finished", "stored", "duplicate_content", "dead",
+    static const char *const numbers[] = {"finished", "stored", "duplicate_content", "unchanged",   "dead", "refresh_failed",
                                           "retries",  "bytes",  "mean_ms",           "mean_work_ms"};
     const struct gri_json *rows = gri_json_get(json, "rows");
     struct gri_bytes line;

@@ -5,20 +5,22 @@
 
 #include "daemon.h"
 #include "scheduler.h"
+#include "webhook.h"
 
 struct state {
     struct gri_scheduler *scheduler;
+    struct gri_webhook *webhook; /* NULL: nobody is told */
 };
 
 static const char *pin_pipeline(void *arg, const char *name) {
-    const struct gri_definitions *definitions = arg;
-    const struct gri_pipeline *pipeline = gri_pipelines_find(&definitions->pipelines, name);
+    const struct gri_daemon *daemon = arg;
+    const struct gri_pipeline *pipeline = gri_pipelines_find(&daemon->definitions->pipelines, name);
     return pipeline ? pipeline->version : NULL;
 }
 
-static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error) {
-    struct state *state = daemon->state;
-    const struct gri_config *config = daemon->cli->config;
+/* `name` and the ports come from the daemon, the rest from the configuration. */
+static struct gri_scheduler_options options_of(struct gri_daemon *daemon, const struct gri_config *config,
+                                               const struct gri_definitions *definitions) {
     struct gri_scheduler_options options;
     gri_scheduler_options_init(&options);
     options.name = daemon->instance;
@@ -29,8 +31,8 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
     options.log = daemon->log;
     options.metrics = daemon->metrics;
     options.pin_pipeline = pin_pipeline;
-    options.pin_arg = daemon->cli->definitions;
-    options.rules = gri_bytes_slice(&daemon->cli->definitions->rules_body);
+    options.pin_arg = daemon;
+    options.rules = gri_bytes_slice(&definitions->rules_body);
     options.window = gri_config_int(config, "dispatch.window");
     options.batch = (size_t)gri_config_int(config, "scheduler.batch");
     options.lease_ms = gri_config_int(config, "worker.lease_ms");
@@ -42,8 +44,23 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
     options.abandon_ms = gri_config_int(config, "scheduler.abandon_ms");
     options.upkeep_ms = gri_config_int(config, "scheduler.upkeep_ms");
     options.images_keep_days = gri_config_int(config, "images.keep_days");
+    options.rollups_keep_days = gri_config_int(config, "rollups.keep_days");
     options.catalogs_keep_days = gri_config_int(config, "catalogs.keep_days");
-    enum gri_status status = gri_scheduler_create(&options, &state->scheduler, error);
+    return options;
+}
+
+static enum gri_status reload(struct gri_daemon *daemon, const struct gri_config *config,
+                              const struct gri_definitions *definitions, struct gri_error *error) {
+    struct state *state = daemon->state;
+    struct gri_scheduler_options options = options_of(daemon, config, definitions);
+    return gri_scheduler_reload(state->scheduler, &options, error);
+}
+
+static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error) {
+    struct state *state = daemon->state;
+    struct gri_scheduler_options options = options_of(daemon, daemon->config, daemon->definitions);
+    enum gri_status status = gri_webhook_start(daemon, &state->webhook, error);
+    if (status == GRI_OK) status = gri_scheduler_create(&options, &state->scheduler, error);
     if (status == GRI_OK) gri_scheduler_start(state->scheduler);
     return status;
 }
@@ -54,12 +71,14 @@ static void drained(void *arg) {
 
 static void drain(struct gri_daemon *daemon) {
     struct state *state = daemon->state;
+    gri_webhook_stop(state->webhook);
     gri_scheduler_drain(state->scheduler, drained, daemon);
 }
 
 static void destroy(struct gri_daemon *daemon) {
     struct state *state = daemon->state;
     if (state->scheduler) gri_scheduler_destroy(state->scheduler);
+    gri_webhook_destroy(state->webhook);
 }
 
 static bool alive(struct gri_daemon *daemon) {
@@ -73,8 +92,13 @@ static bool ready(struct gri_daemon *daemon) {
 }
 
 static enum gri_exit run(struct gri_cli *cli) {
-    static const struct gri_role role = {
-        .name = "scheduler", .start = start, .drain = drain, .destroy = destroy, .alive = alive, .ready = ready};
+    static const struct gri_role role = {.name = "scheduler",
+                                         .start = start,
+                                         .reload = reload,
+                                         .drain = drain,
+                                         .destroy = destroy,
+                                         .alive = alive,
+                                         .ready = ready};
     struct state state = {.scheduler = NULL};
     return gri_daemon_run(cli, &role, 4, &state);
 }

@@ -23,6 +23,7 @@ struct scrub {
     struct gri_archive *archive;
     struct gri_scrub_checker checker;
     struct gri_scrub_repair *repair;
+    char by[GRI_NAME_MAX];
     const char *walk; /* "all" or "sample" */
     double rate, percent;
     char position[GRI_IMAGE_ID_MAX];
@@ -239,7 +240,7 @@ static enum gri_status begin(struct scrub *scrub, struct gri_error *error) {
     enum gri_status status = gri_cli_api(cli, error);
     if (status != GRI_OK) return status;
     scrub->archive = gri_mongo_archive(cli->mongo);
-    scrub->checker = (struct gri_scrub_checker){.archive = scrub->archive, .crypto = cli->crypto};
+    scrub->checker = (struct gri_scrub_checker){.archive = scrub->archive, .crypto = cli->crypto, .by = gri_cli_user(scrub->by)};
     if (gri_cli_flag(cli, "repair")) {
         status = gri_scrub_repair_create(cli, scrub->archive, &scrub->repair, error);
         scrub->checker.remake = gri_scrub_remake;

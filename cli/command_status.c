@@ -42,29 +42,20 @@ static void print_stats(const struct gri_json *stats, const struct gri_json *cat
     }
 }
 
-/* Two readings of all: the rate between them, and what is left at that rate. */
-struct pace {
-    int64_t at_ms, finished; /* of the first reading within the last PACE_MS; 0: none yet */
-};
-
-enum { PACE_MS = 20000 };
-
-static void print_pace(struct pace *pace, const struct gri_json *stats) {
+/* The rate of the last readings, and what is left at that rate. */
+static void print_pace(struct gri_progress *progress, const struct gri_json *stats) {
     const struct gri_json *urls = gri_json_get(stats, "urls");
-    int64_t now = gri_clock_ms(), finished = gri_json_get_int(urls, "done", 0) + gri_json_get_int(urls, "dead", 0);
     int64_t left = gri_json_get_int(urls, "queued", 0) + gri_json_get_int(urls, "waiting", 0);
     char time_left[32];
-    if (pace->at_ms > 0 && now > pace->at_ms) {
-        double rate = (double)(finished - pace->finished) * 1000.0 / (double)(now - pace->at_ms);
-        printf("pace\n  %-22s %14.1f\n", "URLs a second", rate);
-        if (rate > 0 && left > 0)
-            printf("  %-22s %14s\n", "what is queued takes",
-                   gri_cli_duration((int64_t)((double)left * 1000.0 / rate), time_left));
-    }
-    if (pace->at_ms == 0 || now - pace->at_ms > PACE_MS) *pace = (struct pace){now, finished};
+    gri_progress_note(progress, gri_clock_ms(), gri_json_get_int(urls, "done", 0) + gri_json_get_int(urls, "dead", 0));
+    if (progress->count < 2) return;
+    double rate = gri_progress_speed(progress);
+    printf("pace\n  %-22s %14.1f\n", "URLs a second", rate);
+    if (rate > 0 && left > 0)
+        printf("  %-22s %14s\n", "what is queued takes", gri_cli_duration((int64_t)((double)left * 1000.0 / rate), time_left));
 }
 
-static enum gri_exit show_all(struct gri_cli *cli, struct pace *pace) {
+static enum gri_exit show_all(struct gri_cli *cli, struct gri_progress *progress) {
     struct gri_json *stats, *catalogs;
     struct gri_error error;
     if (gri_cli_get(cli, "/v1/stats", NULL, &stats, &error) != GRI_OK) return gri_cli_fail(cli, &error);
@@ -77,7 +68,7 @@ static enum gri_exit show_all(struct gri_cli *cli, struct pace *pace) {
         gri_cli_print_json(stats);
     } else {
         print_stats(stats, catalogs);
-        print_pace(pace, stats);
+        print_pace(progress, stats);
     }
     gri_json_free(stats);
     gri_json_free(catalogs);
@@ -103,10 +94,10 @@ static enum gri_exit run(struct gri_cli *cli) {
     bool watch = gri_cli_flag(cli, "watch");
     if (cli->operand_count > 0 && !gri_cli_catalog_id(cli, cli->operands[0])) return GRI_EXIT_USAGE;
     if (cli->operand_count > 0) return show_catalog(cli, cli->operands[0], watch);
-    struct pace pace = {0};
+    struct gri_progress progress = {.count = 0};
     for (;;) {
         if (watch && !cli->json) fputs("\033[H\033[2J", stdout);
-        enum gri_exit status = show_all(cli, &pace);
+        enum gri_exit status = show_all(cli, &progress);
         fflush(stdout);
         if (!watch || status != GRI_EXIT_DONE) return status;
         sleep(2);

@@ -3,6 +3,7 @@
  * Ctrl-C drains and stops all. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grisaille/clock.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -33,14 +34,23 @@ struct up {
     int metrics[METRICS_MAX];
     size_t metrics_count;
     size_t first_daemon; /* children before it are the services */
+    bool has_terminal;
+    int hangups;         /* of those that came, how many were obeyed */
+    int64_t look_ms;     /* when to look at the configuration's files again */
+    uint64_t seen, last; /* their stamps: of what holds; of the latest look */
     struct gri_children children;
 };
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, hung_up;
 
 static void on_stop(int signal) {
     (void)signal;
     stopping = stopping + 1;
+}
+
+static void on_hangup(int signal) {
+    (void)signal;
+    hung_up = hung_up + 1;
 }
 
 /* The wanted port when nobody listens there, else a free one. */
@@ -343,12 +353,21 @@ static enum gri_status addresses(struct up *up, struct gri_error *error) {
     return GRI_OK;
 }
 
+/* Is there a terminal that controls this process? Once its window is closed there is none, and SIGHUP meant that. */
+static bool terminal_there(void) {
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
 static enum gri_status start_all(struct up *up, int64_t workers, struct gri_error *error) {
     char logs[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", up->binary, sizeof up->binary - 1);
     if (len < 0) return gri_fail(error, GRI_R_io, "can't find this executable: %s", strerror(errno));
     up->binary[len] = '\0';
     enum gri_status status = gri_cli_definitions(up->cli, error); /* a wrong configuration is told here, not in six logs */
+    up->has_terminal = terminal_there();
+    if (status == GRI_OK) up->seen = up->last = gri_config_stamp(up->cli->config);
     if (status == GRI_OK) status = make_dirs(up, error);
     if (status == GRI_OK) status = addresses(up, error);
     text(logs, sizeof logs, "/logs", up->dir);
@@ -359,10 +378,59 @@ static enum gri_status start_all(struct up *up, int64_t workers, struct gri_erro
     return status;
 }
 
+/* The daemons read their configuration themselves; here it is that of the other commands, which is written anew. */
+static void read_again(struct up *up) {
+    struct gri_cli *cli = up->cli;
+    struct gri_config *config = NULL;
+    struct gri_definitions *definitions = NULL;
+    struct gri_error error;
+    enum gri_status status = gri_cli_config_again(cli, &config, &error);
+    if (status == GRI_OK) gri_config_keep_fixed(config, cli->config);
+    if (status == GRI_OK) status = gri_definitions_load(config, cli->transforms, cli->crypto, &definitions, &error);
+    gri_definitions_free(definitions);
+    up->seen = gri_config_stamp(cli->config);
+    if (status == GRI_OK) {
+        gri_config_destroy(cli->config);
+        cli->config = config;
+        up->seen = gri_config_stamp(config);
+        status = write_config(up, &error);
+    } else {
+        gri_config_destroy(config);
+    }
+    up->last = up->seen;
+    if (status != GRI_OK)
+        fprintf(stderr, "grisaille up: the configuration stays as it was: %s\n", error.detail);
+    else
+        fprintf(stderr, "grisaille up: the configuration was read again\n");
+}
+
+/* SIGHUP goes on to the daemons; changed files they see for themselves, once these stand still, as we do. */
+static void watch_config(struct up *up) {
+    int hangups = hung_up;
+    int64_t watch_ms = gri_config_int(up->cli->config, "process.watch_ms");
+    if (hangups != up->hangups) {
+        up->hangups = hangups;
+        if (up->has_terminal && !terminal_there()) {
+            stopping = stopping + 1;
+            return;
+        }
+        gri_children_signal(&up->children, up->first_daemon, up->children.count, SIGHUP);
+        read_again(up);
+        return;
+    }
+    if (watch_ms == 0 || gri_clock_ms() < up->look_ms) return;
+    up->look_ms = gri_clock_ms() + watch_ms;
+    uint64_t stamp = gri_config_stamp(up->cli->config);
+    bool still = stamp == up->last;
+    up->last = stamp;
+    if (still && stamp != up->seen) read_again(up);
+}
+
 static enum gri_exit watch_until_stopped(struct up *up) {
     bool announced = false;
     while (!stopping) {
         gri_children_watch(&up->children);
+        watch_config(up);
         if (!announced && api_answers(up)) {
             announce(up);
             announced = true;
@@ -386,6 +454,8 @@ static enum gri_exit run(struct gri_cli *cli) {
     struct sigaction action = {.sa_handler = on_stop};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_hangup;
+    sigaction(SIGHUP, &action, NULL);
     enum gri_exit status = start_all(up, workers, &error) == GRI_OK ? watch_until_stopped(up) : gri_cli_fail(cli, &error);
     if (up->children.count > 0) fprintf(stderr, "grisaille up: draining and stopping\n");
     size_t daemons = up->first_daemon < up->children.count ? up->first_daemon : up->children.count;

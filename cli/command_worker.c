@@ -9,6 +9,7 @@
 
 #include "curl_fetcher.h"
 #include "daemon.h"
+#include "robots_rules.h"
 #include "rules.h"
 #include "threads.h"
 #include "uv_isolator.h"
@@ -18,7 +19,7 @@
 
 enum { PLANS_QUEUE = 64 };
 
-enum { LINGERING = 3 }; /* jobs, to each slot, that may wait for slow hosts without taking a slot */
+enum { OTHER_DESCRIPTORS = 512 }; /* kept connections, servers, files */
 
 struct state {
     struct gri_daemon *daemon;
@@ -100,12 +101,67 @@ static void raise_descriptors(void) {
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* No more than there are descriptors for. */
+static size_t lingering(const struct gri_config *config) {
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)gri_config_int(config, "worker.lingering");
+    rlim_t others = (rlim_t)gri_config_int(config, "worker.slots") + OTHER_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= others + wanted)
+        return wanted;
+    return limit.rlim_cur > others ? limit.rlim_cur - others : 0;
+}
+
+static struct gri_retry_policy retry_policy(const struct gri_config *config) {
+    return (struct gri_retry_policy){.max_attempts = (int)gri_config_int(config, "retry.max_attempts"),
+                                     .base_ms = gri_config_int(config, "retry.base_ms"),
+                                     .max_ms = gri_config_int(config, "retry.max_ms"),
+                                     .max_after_ms = gri_config_int(config, "retry.max_after") * 1000,
+                                     .max_age_ms = gri_config_int(config, "retry.max_age") * 1000};
+}
+
+static struct gri_robots_policy robots_policy(const struct gri_config *config) {
+    char user_agent[GRI_USER_AGENT_MAX];
+    const char *agent = gri_config_text(config, "robots.agent");
+    struct gri_robots_policy policy = {.obey = gri_config_bool(config, "robots.obey"),
+                                       .delay = gri_config_bool(config, "robots.crawl_delay"),
+                                       .keep_ms = gri_config_int(config, "robots.keep") * 1000};
+    gri_work_user_agent(config, user_agent);
+    gri_robots_agent(*agent ? agent : user_agent, policy.agent);
+    return policy;
+}
+
+/* Pipelines are no matter of ours: each job names its version, and MongoDB has every definition. */
+static enum gri_status reload(struct gri_daemon *daemon, const struct gri_config *config,
+                              const struct gri_definitions *definitions, struct gri_error *error) {
+    struct state *state = daemon->state;
+    struct gri_ruleset *rules = NULL;
+    struct gri_json *settings = gri_work_settings(config);
+    enum gri_status status = gri_ruleset_compile(gri_bytes_slice(&definitions->rules_body), &rules, error);
+    if (status == GRI_OK) status = gri_work_fetcher(settings, NULL, NULL, NULL, &state->fetcher, error);
+    if (status == GRI_OK) status = gri_work_isolator(config, NULL, NULL, &state->isolator, error);
+    if (status != GRI_OK) {
+        gri_ruleset_free(rules);
+        gri_json_free(settings);
+        return status;
+    }
+    gri_work_codec_reload(settings, state->codec);
+    gri_json_free(settings);
+    gri_ruleset_free(state->rules);
+    state->rules = rules;
+    struct gri_worker_options options = {.retry = retry_policy(config),
+                                         .job_timeout_ms = gri_config_int(config, "worker.job_timeout_ms"),
+                                         .host_concurrency = (int)gri_config_int(config, "fetch.host_concurrency"),
+                                         .robots = robots_policy(config)};
+    gri_worker_reload(state->worker, &options);
+    return GRI_OK;
+}
+
 static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error) {
     struct state *state = daemon->state;
-    const struct gri_config *config = daemon->cli->config;
+    const struct gri_config *config = daemon->config;
     state->daemon = daemon;
     raise_descriptors();
-    enum gri_status status = gri_ruleset_compile(gri_bytes_slice(&daemon->cli->definitions->rules_body), &state->rules, error);
+    enum gri_status status = gri_ruleset_compile(gri_bytes_slice(&daemon->definitions->rules_body), &state->rules, error);
     state->settings = gri_work_settings(config);
     if (status == GRI_OK) status = make_codec(state, error);
     if (status == GRI_OK)
@@ -127,18 +183,15 @@ static enum gri_status start(struct gri_daemon *daemon, struct gri_error *error)
                                          .log = daemon->log,
                                          .metrics = daemon->metrics,
                                          .slots = (size_t)gri_config_int(config, "worker.slots"),
-                                         .lingering = LINGERING * (size_t)gri_config_int(config, "worker.slots"),
+                                         .lingering = lingering(config),
                                          .batch = (size_t)gri_config_int(config, "worker.batch"),
                                          .batch_ms = gri_config_int(config, "worker.batch_ms"),
                                          .lease_ms = gri_config_int(config, "worker.lease_ms"),
                                          .heartbeat_ms = gri_config_int(config, "worker.heartbeat_ms"),
                                          .job_timeout_ms = gri_config_int(config, "worker.job_timeout_ms"),
                                          .host_concurrency = (int)gri_config_int(config, "fetch.host_concurrency"),
-                                         .retry = {.max_attempts = (int)gri_config_int(config, "retry.max_attempts"),
-                                                   .base_ms = gri_config_int(config, "retry.base_ms"),
-                                                   .max_ms = gri_config_int(config, "retry.max_ms"),
-                                                   .max_after_ms = gri_config_int(config, "retry.max_after") * 1000,
-                                                   .max_age_ms = gri_config_int(config, "retry.max_age") * 1000},
+                                         .robots = robots_policy(config),
+                                         .retry = retry_policy(config),
                                          .hooks = state,
                                          .limit = host_limit,
                                          .fatal = fatal,
@@ -193,6 +246,7 @@ static void bound_arenas(void) {
 static enum gri_exit run(struct gri_cli *cli) {
     static const struct gri_role role = {.name = "worker",
                                          .start = start,
+                                         .reload = reload,
                                          .drain = drain,
                                          .destroy = destroy,
                                          .alive = alive,

@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "presence.h"
 #include "daemon_journal.h"
+#include "presence.h"
 #include "probes.h"
 #include "redis_stream.h"
+#include "reload.h"
 #include "threads.h"
 #include "uv_loop.h"
 
@@ -64,6 +65,12 @@ static void finish(struct gri_daemon *daemon, enum gri_exit status) {
     gri_uv_loop_stop(daemon->loop);
 }
 
+static void tell_refused_plugins(struct gri_daemon *daemon) {
+    const struct gri_json *refused = gri_transforms_refused(daemon->cli->transforms);
+    for (size_t i = 0; i < gri_json_count(refused); i++)
+        gri_log(daemon->log, GRI_WARN, "plugin_refused", GRI_TEXT("detail", gri_json_text(gri_json_at(refused, i), "")));
+}
+
 static void boot_done(struct gri_task *task) {
     struct boot *boot = gri_container_of(task, struct boot, task);
     struct gri_daemon *daemon = boot->daemon;
@@ -79,7 +86,10 @@ static void boot_done(struct gri_task *task) {
     } else {
         daemon->booted = true;
         gri_daemon_journal_start(daemon->journal, gri_mongo_ledger(daemon->mongo));
+        tell_refused_plugins(daemon);
         daemon->presence = gri_presence_start(daemon);
+        daemon->reload = gri_reload_start(daemon);
+        if (daemon->reload_asked) gri_reload_ask(daemon->reload);
         gri_log(daemon->log, GRI_INFO, "started", GRI_TEXT("version", GRI_VERSION));
     }
 }
@@ -98,12 +108,17 @@ static void end_told(void *arg) {
     gri_daemon_journal_stop(daemon->journal, journal_ended, daemon);
 }
 
+static void reload_ended(void *arg) {
+    struct gri_daemon *daemon = arg;
+    gri_presence_end(daemon->presence, end_told, daemon);
+}
+
 void gri_daemon_drained(struct gri_daemon *daemon) {
     daemon->drained = true;
     gri_timer_stop(daemon->loop, daemon->deadline);
     daemon->deadline = NULL;
     gri_log(daemon->log, GRI_INFO, "drained", GRI_NUM("status", 0));
-    gri_presence_end(daemon->presence, end_told, daemon);
+    gri_reload_stop(daemon->reload, reload_ended, daemon);
 }
 
 static void drain_late(void *arg) {
@@ -114,8 +129,7 @@ static void drain_late(void *arg) {
     finish(daemon, GRI_EXIT_FAILED);
 }
 
-/* The line that tells of it is written whatever the level. */
-static void set_log_level(struct gri_daemon *daemon, const char *name) {
+void gri_daemon_set_log_level(struct gri_daemon *daemon, const char *name) {
     enum gri_level level = GRI_INFO;
     (void)gri_level_from_name(name, &level);
     gri_log_set_level(daemon->log, level);
@@ -125,12 +139,12 @@ static void set_log_level(struct gri_daemon *daemon, const char *name) {
 static void on_signal(void *arg, int signal) {
     struct gri_daemon *daemon = arg;
     if (signal == SIGHUP) {
-        gri_log(daemon->log, GRI_WARN, "sighup",
-                GRI_TEXT("detail", "the configuration is read at start; restart to load another"));
+        daemon->reload_asked = true;
+        gri_reload_ask(daemon->reload);
         return;
     }
     if (signal == SIGUSR1 || signal == SIGUSR2) {
-        set_log_level(daemon, signal == SIGUSR1 ? "debug" : gri_config_text(daemon->cli->config, "log.level"));
+        gri_daemon_set_log_level(daemon, signal == SIGUSR1 ? "debug" : gri_config_text(daemon->config, "log.level"));
         return;
     }
     daemon->signals++;
@@ -138,8 +152,7 @@ static void on_signal(void *arg, int signal) {
     if (daemon->signals > 1) {
         finish(daemon, GRI_EXIT_FAILED);
     } else if (daemon->booted) {
-        daemon->deadline =
-            gri_timer_start(daemon->loop, gri_config_int(daemon->cli->config, "worker.drain_ms"), drain_late, daemon);
+        daemon->deadline = gri_timer_start(daemon->loop, gri_config_int(daemon->config, "worker.drain_ms"), drain_late, daemon);
         daemon->role->drain(daemon);
     } else {
         finish(daemon, GRI_EXIT_DONE);
@@ -171,6 +184,8 @@ static enum gri_status connect_services(struct gri_daemon *daemon, size_t store_
                                       .database = gri_config_text(config, "mongo.database"),
                                       .timeout_ms = gri_config_int(config, "mongo.timeout_ms"),
                                       .keep_days = gri_config_int(config, "events.keep_days"),
+                                      .notify = *gri_config_text(config, "webhook.url") != '\0',
+                                      .crypto = daemon->cli->crypto,
                                       .store = daemon->store_threads,
                                       .loop = daemon->loop};
     status = gri_mongo_create(&mongo, daemon->log, daemon->metrics, &daemon->mongo, error);
@@ -212,6 +227,8 @@ static enum gri_status set_up(struct gri_daemon *daemon, size_t store_threads, s
     enum gri_level level = GRI_INFO;
     enum gri_status status = gri_cli_definitions(daemon->cli, error);
     if (status != GRI_OK) return status;
+    daemon->config = daemon->cli->config;
+    daemon->definitions = daemon->cli->definitions;
     gri_sandbox_harden(gri_config_bool(daemon->cli->config, "process.core_dumps"));
     name_instance(daemon);
     (void)gri_level_from_name(gri_config_text(daemon->cli->config, "log.level"), &level);
@@ -237,6 +254,7 @@ static void tear_down(struct gri_daemon *daemon) {
     gri_redis_stream_destroy(daemon->stream);
     gri_threads_destroy(daemon->store_threads);
     gri_presence_destroy(daemon->presence);
+    gri_reload_destroy(daemon->reload);
     gri_daemon_journal_destroy(daemon->journal);
     gri_mongo_destroy(daemon->mongo);
     if (daemon->mongo) gri_mongo_cleanup();

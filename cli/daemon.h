@@ -17,11 +17,16 @@
 
 struct gri_daemon;
 struct gri_presence_teller;
+struct gri_reload;
 
 struct gri_role {
     const char *name; /* "worker" */
     /* Everything is up: make the state machine and start it. */
     enum gri_status (*start)(struct gri_daemon *daemon, struct gri_error *error);
+    /* Takes over what of a configuration may change while it runs, all of it or, on failure, nothing. Both stay until the next.
+     */
+    enum gri_status (*reload)(struct gri_daemon *daemon, const struct gri_config *config,
+                              const struct gri_definitions *definitions, struct gri_error *error);
     /* Stop reading, finish what is in hand, then call gri_daemon_drained. */
     void (*drain)(struct gri_daemon *daemon);
     void (*destroy)(struct gri_daemon *daemon);
@@ -42,7 +47,12 @@ struct gri_daemon {
     struct gri_executor *store_threads;
     struct gri_mongo *mongo;
     struct gri_daemon_journal *journal;
-    void *state; /* the role's */
+    /* In force. cli->config and cli->definitions are those of the start: options that are not live may be borrowed from them. */
+    struct gri_config *config;
+    struct gri_definitions *definitions;
+    struct gri_reload *reload; /* from the end of booting on */
+    bool reload_asked;         /* before */
+    void *state;               /* the role's */
     struct gri_http_server *probes;
     struct gri_presence_teller *presence; /* from the end of booting on */
     /* the end */
@@ -57,6 +67,8 @@ struct gri_daemon {
 
 /* Runs a daemon to its end. `store_threads`: how many; `state` is handed to the role. */
 enum gri_exit gri_daemon_run(struct gri_cli *cli, const struct gri_role *role, size_t store_threads, void *state);
+/* The line that tells of it is written whatever the level. */
+void gri_daemon_set_log_level(struct gri_daemon *daemon, const char *name);
 /* The role's drain is complete. */
 void gri_daemon_drained(struct gri_daemon *daemon);
 /* The process can't work: ends the loop at once with exit status 1. */

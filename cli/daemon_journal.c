@@ -67,8 +67,11 @@ static void take_field(struct note *note, const struct gri_field *field) {
 }
 
 static void tap(void *arg, enum gri_level level, const char *event, const struct gri_field *fields, size_t count) {
-    struct gri_daemon_journal *journal = arg;
-    if (is_event_already(event)) return;
+    if (!is_event_already(event)) gri_daemon_journal_note(arg, level, event, fields, count);
+}
+
+void gri_daemon_journal_note(struct gri_daemon_journal *journal, enum gri_level level, const char *event,
+                             const struct gri_field *fields, size_t count) {
     pthread_mutex_lock(&journal->lock);
     if (journal->filling->count < NOTES_MAX) {
         struct note *note = &journal->filling->notes[journal->filling->count++];

@@ -2,6 +2,7 @@
 /* Transforms, pipelines and rules from the configuration. */
 #include "definitions.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "rules.h"
@@ -22,31 +23,63 @@ static struct gri_json *pipeline_rows(const struct gri_pipelines *pipelines) {
     return rows;
 }
 
-/* Rules and pipelines name their own index; this adds the file and line of the list. */
+/* Messages about rules and pipelines begin with what they are about; this adds its file and line. */
 static enum gri_status place(const struct gri_config *config, const char *key, struct gri_error *error) {
-    char where[512];
-    gri_config_tree_place(config, key, where, sizeof where);
+    char where[512], path[160], name[GRI_NAME_MAX];
+    size_t index = 0;
+    int got = sscanf(error->detail, "pipeline %63[a-z0-9_-], step %zu", name, &index);
+    if (sscanf(error->detail, "rules[%zu]", &index) == 1)
+        (void)gri_format(path, sizeof path, "rules[%zu]", index);
+    else if (got == 2)
+        (void)gri_format(path, sizeof path, "pipelines.%s.steps[%zu]", name, index - 1);
+    else if (got == 1)
+        (void)gri_format(path, sizeof path, "pipelines.%s", name);
+    else
+        (void)gri_copy(path, sizeof path, key);
+    gri_config_tree_place(config, path, where, sizeof where);
     return gri_error_wrap(error, "%s", where);
+}
+
+enum gri_status gri_definitions_transforms(const struct gri_config *config, struct gri_transforms **out,
+                                           struct gri_error *error) {
+    struct gri_transforms *made = gri_transforms_create();
+    enum gri_status status = gri_transforms_load_folder(made, gri_config_text(config, "plugins.dir"), error);
+    *out = status == GRI_OK ? made : NULL;
+    if (status == GRI_OK) return GRI_OK;
+    gri_transforms_destroy(made);
+    return gri_error_wrap(error, "plugins.dir");
+}
+
+static enum gri_status load_rules(struct gri_definitions *made, const struct gri_config *config, const struct gri_crypto *crypto,
+                                  struct gri_error *error) {
+    const struct gri_json *written = gri_config_tree(config, "rules");
+    struct gri_json *rules = NULL;
+    enum gri_status status = GRI_OK;
+    if (gri_json_kind(written) == GRI_JSON_ARRAY)
+        status = gri_rules_name_hosts(written, gri_config_tree(config, "host_tags"), &rules, error);
+    if (status == GRI_OK)
+        status = gri_ruleset_body(rules ? rules : written, gri_config_list(config, "fetch.allow_ports"), crypto,
+                                  &made->rules_body, made->rules_id, error);
+    gri_json_free(rules);
+    return status;
 }
 
 static enum gri_status load(struct gri_definitions *made, const struct gri_config *config, const struct gri_crypto *crypto,
                             struct gri_error *error) {
-    made->transforms = gri_transforms_create();
-    enum gri_status status = gri_transforms_load_folder(made->transforms, gri_config_text(config, "plugins.dir"), error);
-    if (status != GRI_OK) return gri_error_wrap(error, "plugins.dir");
-    status = gri_pipelines_load(made->transforms, crypto, gri_config_tree(config, "pipelines"), &made->pipelines, error);
+    enum gri_status status =
+        gri_pipelines_load(made->transforms, crypto, gri_config_tree(config, "pipelines"), &made->pipelines, error);
     if (status != GRI_OK) return place(config, "pipelines", error);
-    status = gri_ruleset_body(gri_config_tree(config, "rules"), gri_config_list(config, "fetch.allow_ports"), crypto,
-                              &made->rules_body, made->rules_id, error);
+    status = load_rules(made, config, crypto, error);
     if (status != GRI_OK) return place(config, "rules", error);
     made->transform_rows = gri_transforms_describe(made->transforms);
     made->pipeline_rows = pipeline_rows(&made->pipelines);
     return GRI_OK;
 }
 
-enum gri_status gri_definitions_load(const struct gri_config *config, const struct gri_crypto *crypto,
-                                     struct gri_definitions **out, struct gri_error *error) {
+enum gri_status gri_definitions_load(const struct gri_config *config, const struct gri_transforms *transforms,
+                                     const struct gri_crypto *crypto, struct gri_definitions **out, struct gri_error *error) {
     struct gri_definitions *made = gri_calloc(1, sizeof *made);
+    made->transforms = transforms;
     gri_bytes_init(&made->rules_body, 0);
     enum gri_status status = load(made, config, crypto, error);
     *out = status == GRI_OK ? made : NULL;
@@ -59,7 +92,6 @@ void gri_definitions_free(struct gri_definitions *definitions) {
     gri_json_free(definitions->transform_rows);
     gri_json_free(definitions->pipeline_rows);
     gri_pipelines_clear(&definitions->pipelines);
-    gri_transforms_destroy(definitions->transforms);
     gri_bytes_clear(&definitions->rules_body);
     free(definitions);
 }

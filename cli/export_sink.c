@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Folders, tar, NDJSON and CSV. */
 #include "export_sink.h"
+#include "export_seen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,8 @@ enum { PATH_CHARS = 4300, TAR_BLOCK = 512 };
 struct gri_export_sink {
     enum gri_export_format format;
     const struct gri_crypto *crypto;
-    char to[PATH_CHARS], part[PATH_CHARS], state[PATH_CHARS];
+    char to[PATH_CHARS], part[PATH_CHARS], state[PATH_CHARS], seen_path[PATH_CHARS];
+    struct gri_export_seen seen;
     char *what;
     FILE *file; /* not for folders */
 };
@@ -59,12 +61,13 @@ static enum gri_status read_file(const char *path, struct gri_bytes *out, struct
     return status;
 }
 
-/* {"what", "cursor", "bytes"} of an export that was cut off; none: a beginning. */
-static enum gri_status read_state(struct gri_export_sink *sink, char **cursor, int64_t *bytes, struct gri_error *error) {
+/* {"what", "cursor", "bytes", "seen"} of an export that was cut off; none: a beginning. */
+static enum gri_status read_state(struct gri_export_sink *sink, char **cursor, int64_t *bytes, int64_t *seen,
+                                  struct gri_error *error) {
     struct gri_bytes text;
     struct gri_json *json = NULL;
     *cursor = NULL;
-    *bytes = 0;
+    *bytes = *seen = 0;
     if (access(sink->state, F_OK) != 0) return GRI_OK;
     gri_bytes_init(&text, 65536);
     enum gri_status status = read_file(sink->state, &text, error);
@@ -76,6 +79,7 @@ static enum gri_status read_state(struct gri_export_sink *sink, char **cursor, i
         const char *saved = gri_json_str(json, "cursor", "");
         *cursor = *saved ? gri_strdup(saved) : NULL;
         *bytes = gri_json_get_int(json, "bytes", 0);
+        *seen = gri_json_get_int(json, "seen", 0);
     }
     gri_json_free(json);
     gri_bytes_clear(&text);
@@ -86,8 +90,10 @@ enum gri_status gri_export_save(struct gri_export_sink *sink, const char *cursor
     struct gri_bytes text;
     if (sink->file == stdout) return fflush(stdout) == 0 ? GRI_OK : fail("standard output", error);
     if (sink->file && (fflush(sink->file) != 0 || fsync(fileno(sink->file)) != 0)) return fail(sink->part, error);
+    if (gri_export_seen_save(&sink->seen, error) != GRI_OK) return error->status;
     struct gri_json *json = gri_json_object();
     gri_json_set_str(json, "what", sink->what);
+    gri_json_set_int(json, "seen", sink->seen.fd >= 0 ? (int64_t)sink->seen.count : 0);
     gri_json_set_str(json, "cursor", cursor);
     gri_json_set_int(json, "bytes", sink->file ? (int64_t)ftello(sink->file) : 0);
     gri_bytes_init(&text, 65536);
@@ -125,22 +131,26 @@ enum gri_status gri_export_open(const char *to, enum gri_export_format format, c
                                 struct gri_export_sink **out, char **cursor, struct gri_error *error) {
     struct gri_export_sink *sink = gri_calloc(1, sizeof *sink);
     bool folder = format == GRI_EXPORT_DIR;
-    int64_t bytes = 0;
+    int64_t bytes = 0, seen = 0;
     sink->format = format;
     sink->crypto = crypto;
     sink->what = gri_strdup(what);
+    sink->seen.fd = -1;
     *out = sink;
     *cursor = NULL;
     if (strlen(to) > 4096) return gri_fail(error, GRI_R_usage, "the name is too long");
     (void)gri_copy(sink->to, sizeof sink->to, to);
     (void)gri_format(sink->part, sizeof sink->part, "%s.part", to);
+    (void)gri_format(sink->seen_path, sizeof sink->seen_path, "%s.seen", to);
     (void)gri_format(sink->state, sizeof sink->state, folder ? "%s/.export.state" : "%s.state", to);
     if (folder && mkdir(to, 0777) != 0 && errno != EEXIST) return fail(to, error);
-    if (strcmp(to, "-") != 0 && read_state(sink, cursor, &bytes, error) != GRI_OK) return error->status;
+    if (strcmp(to, "-") != 0 && read_state(sink, cursor, &bytes, &seen, error) != GRI_OK) return error->status;
+    if (gri_export_seen_open(&sink->seen, !folder && strcmp(to, "-") != 0 ? sink->seen_path : NULL, seen, error) != GRI_OK)
+        return error->status;
     if (folder) return GRI_OK;
     enum gri_status status = open_file(sink, bytes, error);
     if (status == GRI_OK && format == GRI_EXPORT_CSV && bytes == 0)
-        fputs("id,source,output,url,host,content_type,width,height,bytes,pipeline,inserted_at\r\n", sink->file);
+        fputs("id,source,output,url,host,content_type,width,height,bytes,pipeline,inserted_at,output_name\r\n", sink->file);
     return status;
 }
 
@@ -151,14 +161,20 @@ enum gri_status gri_export_finish(struct gri_export_sink *sink, struct gri_error
     if (sink->file == stdout) return GRI_OK;
     if (sink->file && (fsync(fileno(sink->file)) != 0 || rename(sink->part, sink->to) != 0)) return fail(sink->to, error);
     if (unlink(sink->state) != 0 && errno != ENOENT) return fail(sink->state, error);
+    if (sink->file && unlink(sink->seen_path) != 0 && errno != ENOENT) return fail(sink->seen_path, error);
     return GRI_OK;
 }
 
 void gri_export_close(struct gri_export_sink *sink) {
     if (!sink) return;
     if (sink->file && sink->file != stdout) fclose(sink->file);
+    gri_export_seen_clear(&sink->seen);
     free(sink->what);
     free(sink);
+}
+
+bool gri_export_is_new(struct gri_export_sink *sink, const char *id) {
+    return gri_export_seen_add(&sink->seen, id);
 }
 
 /* --- one image -------------------------------------------------------------------------------------------------------------- */
@@ -242,10 +258,10 @@ static void put_csv(struct gri_export_sink *sink, const struct gri_json *image) 
     gri_bytes_put_csv(&row, text_of(image, NULL, "id"));
     gri_bytes_printf(&row, ",%s,%s,", text_of(image, "sums", "source"), text_of(image, "sums", "output"));
     gri_bytes_put_csv(&row, text_of(image, "source", "url"));
-    gri_bytes_printf(&row, ",%s,%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%s,%s\r\n", text_of(image, "source", "host"),
+    gri_bytes_printf(&row, ",%s,%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%s,%s,%s\r\n", text_of(image, "source", "host"),
                      text_of(image, NULL, "content_type"), gri_json_get_int(image, "width", 0),
                      gri_json_get_int(image, "height", 0), gri_json_get_int(image, "bytes", 0), text_of(image, NULL, "pipeline"),
-                     text_of(image, NULL, "inserted_at"));
+                     text_of(image, NULL, "inserted_at"), text_of(image, NULL, "output"));
     (void)fwrite(row.data, 1, row.len, sink->file);
     gri_bytes_clear(&row);
 }

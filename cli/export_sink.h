@@ -2,7 +2,8 @@
 /* Where an export goes: a folder tree, a tar in the WebDataset layout, NDJSON or CSV.
  *
  * A file grows as NAME.part and gets its name at the end. Beside it, or in the folder, NAME.state tells how far it is complete
- * (bytes, and the place in the list), so that an export that was cut off goes on from there. Threads: one owner. */
+ * (bytes, and the place in the list), and NAME.seen which images are in, so that an export that was cut off goes on from there and
+ * has none twice. Threads: one owner. */
 #ifndef GRI_EXPORT_SINK_H
 #define GRI_EXPORT_SINK_H
 
@@ -17,6 +18,8 @@ struct gri_export_sink;
  * (owned, NULL: the beginning). */
 enum gri_status gri_export_open(const char *to, enum gri_export_format format, const char *what, const struct gri_crypto *crypto,
                                 struct gri_export_sink **out, char **cursor, struct gri_error *error) GRI_MUST_CHECK;
+/* False: it is in already. */
+bool gri_export_is_new(struct gri_export_sink *sink, const char *id);
 /* Is this image's file there already, whole? (folders) */
 bool gri_export_has(struct gri_export_sink *sink, const struct gri_json *image);
 /* Does it want the picture's bytes (`data` of put) or its base64 text, or neither? */

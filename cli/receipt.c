@@ -22,6 +22,19 @@ bool gri_receipt_adds_up(const struct gri_json *catalog) {
                            count_of(catalog, "pending");
 }
 
+/* Of a push with --refresh, what it asked for anew. */
+static void print_refreshed(FILE *out, const struct gri_json *refreshed) {
+    static const char *const rows[][2] = {{"unchanged", "asked for anew, and the same as before"},
+                                          {"changed", "asked for anew: another picture, stored beside the old one"},
+                                          {"failed", "asked for anew in vain: the old picture stays"},
+                                          {"pending", "asked for anew, not finished"}};
+    for (size_t i = 0; refreshed && i < sizeof rows / sizeof rows[0]; i++) {
+        char label[32], number[32];
+        (void)gri_format(label, sizeof label, "%s%s", i == 3 ? "refresh " : "", rows[i][0]);
+        fprintf(out, "  %-22s %12s  %s\n", label, gri_cli_count(gri_json_get_int(refreshed, rows[i][0], 0), number), rows[i][1]);
+    }
+}
+
 void gri_receipt_print(FILE *out, const struct gri_json *catalog) {
     static const struct {
         const char *name, *indent, *help;
@@ -44,6 +57,7 @@ void gri_receipt_print(FILE *out, const struct gri_json *catalog) {
         fprintf(out, "  %-22s %12s  %s\n", label, known ? gri_cli_count(count_of(catalog, rows[i].name), number) : "?",
                 rows[i].help);
     }
+    print_refreshed(out, gri_json_get(counts, "refreshed"));
     if (strcmp(gri_json_str(catalog, "state", ""), "finished") == 0)
         fprintf(out, "  %s\n",
                 gri_receipt_adds_up(catalog) ? "the numbers add up: lines = blank + invalid + duplicate + accepted; accepted = "
@@ -64,24 +78,26 @@ static void lines_done(const struct gri_json *catalog, int64_t *done, int64_t *a
     if (admitted) *done += count_of(catalog, "blank") + count_of(catalog, "duplicate") + count_of(catalog, "invalid");
 }
 
-void gri_progress_rate(const struct gri_progress *progress, const struct gri_json *catalog, double *per_second,
-                       int64_t *left_ms) {
-    *per_second = 0;
-    *left_ms = -1;
-    if (progress->count < 2) return;
+double gri_progress_speed(const struct gri_progress *progress) {
+    if (progress->count < 2) return 0;
     size_t last = progress->count - 1, from = last;
     while (from > 0 && progress->at_ms[last] - progress->at_ms[from] < RATE_WINDOW_MS)
         from--;
     int64_t span = progress->at_ms[last] - progress->at_ms[from];
-    if (span <= 0) return;
-    *per_second = (double)(progress->done[last] - progress->done[from]) * 1000.0 / (double)span;
+    return span > 0 ? (double)(progress->done[last] - progress->done[from]) * 1000.0 / (double)span : 0;
+}
+
+void gri_progress_rate(const struct gri_progress *progress, const struct gri_json *catalog, double *per_second,
+                       int64_t *left_ms) {
+    *per_second = gri_progress_speed(progress);
+    *left_ms = -1;
     /* Before all is admitted the duplicates to come are unknown: every line left is taken for work. */
     int64_t done, all;
     lines_done(catalog, &done, &all);
     if (*per_second > 0) *left_ms = (int64_t)((double)(all - done) * 1000.0 / *per_second);
 }
 
-static void remember(struct gri_progress *progress, int64_t now_ms, int64_t done) {
+void gri_progress_note(struct gri_progress *progress, int64_t now_ms, int64_t done) {
     size_t max = sizeof progress->at_ms / sizeof progress->at_ms[0];
     if (progress->count == max) {
         memmove(progress->at_ms, progress->at_ms + 1, (max - 1) * sizeof progress->at_ms[0]);
@@ -95,7 +111,7 @@ static void remember(struct gri_progress *progress, int64_t now_ms, int64_t done
 void gri_progress_draw(struct gri_progress *progress, const struct gri_json *catalog, int64_t now_ms) {
     int64_t done, all, left;
     double rate;
-    remember(progress, now_ms, finished_of(catalog));
+    gri_progress_note(progress, now_ms, finished_of(catalog));
     lines_done(catalog, &done, &all);
     if (!isatty(STDERR_FILENO)) return;
     gri_progress_rate(progress, catalog, &rate, &left);
@@ -105,7 +121,7 @@ void gri_progress_draw(struct gri_progress *progress, const struct gri_json *cat
         bar[i] = i < filled ? '#' : '.';
     bar[30] = '\0';
     if (left >= 0) gri_cli_duration(left, time_left);
-    fprintf(stderr, "\r[%s] %s of %s lines, %.0f images/s%s%s, %lld dead\033[K", bar, gri_cli_count(done, lines),
+    fprintf(stderr, "\r[%s] %s of %s lines, %.1f images/s%s%s, %lld dead\033[K", bar, gri_cli_count(done, lines),
             gri_cli_count(all, total), rate, left >= 0 ? ", about " : "", time_left, (long long)count_of(catalog, "dead"));
     fflush(stderr);
 }

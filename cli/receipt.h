@@ -20,6 +20,9 @@ struct gri_progress {
 
 /* Draws one line on standard error: a bar on a terminal (rewritten in place), nothing elsewhere. `now_ms`: monotonic. */
 void gri_progress_draw(struct gri_progress *progress, const struct gri_json *catalog, int64_t now_ms);
+/* A reading, and how many a second the readings of the last ten seconds come to (0: can't tell yet). */
+void gri_progress_note(struct gri_progress *progress, int64_t now_ms, int64_t done);
+double gri_progress_speed(const struct gri_progress *progress);
 /* Finished URLs a second and milliseconds left by it (-1: can't tell yet). */
 void gri_progress_rate(const struct gri_progress *progress, const struct gri_json *catalog, double *per_second, int64_t *left_ms);
 void gri_progress_end(void);

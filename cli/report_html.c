@@ -53,8 +53,8 @@ static size_t sum_by_time(const struct gri_json *rows, const char *times[BARS_MA
             done[count] = dead[count] = 0;
             count++;
         }
-        done[k] += number(row, "stored") + number(row, "duplicate_content");
-        dead[k] += number(row, "dead");
+        done[k] += number(row, "stored") + number(row, "duplicate_content") + number(row, "unchanged");
+        dead[k] += number(row, "dead") + number(row, "refresh_failed");
     }
     return count;
 }
@@ -92,10 +92,10 @@ static void put_row(FILE *out, const struct gri_json *row, const char *const *ke
         fputs("</td>", out);
     }
     fprintf(out,
-            "<td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64
+            "<td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64
             "</td><td>%.2f %%</td><td>%.2f %%</td><td>%" PRId64 "</td><td>%" PRId64 "</td></tr>\n",
-            number(row, "finished"), number(row, "stored"), number(row, "duplicate_content"), number(row, "dead"),
-            gri_json_double(gri_json_get(row, "success"), 0) * 100,
+            number(row, "finished"), number(row, "stored"), number(row, "duplicate_content"), number(row, "unchanged"),
+            number(row, "dead"), number(row, "refresh_failed"), gri_json_double(gri_json_get(row, "success"), 0) * 100,
             gri_json_double(gri_json_get(row, "within_objective"), 0) * 100, number(row, "mean_ms"), number(row, "retries"));
 }
 
@@ -115,7 +115,7 @@ void gri_report_html(FILE *out, const struct gri_json *report, const char *const
     for (size_t i = 0; i < key_count; i++)
         fprintf(out, "<th scope=\"col\">%s</th>", keys[i]);
     fputs("<th scope=\"col\">finished</th><th scope=\"col\">stored</th><th scope=\"col\">same content</th><th "
-          "scope=\"col\">dead</th><th "
+          "scope=\"col\">unchanged</th><th scope=\"col\">dead</th><th scope=\"col\">refresh failed</th><th "
           "scope=\"col\">success</th><th scope=\"col\">within 300 s</th><th scope=\"col\">mean ms</th><th "
           "scope=\"col\">retries</th></tr></thead>"
           "<tbody>\n",

@@ -46,7 +46,7 @@ static enum gri_status put_back(const struct gri_scrub_checker *checker, const s
     struct gri_scrub_document again;
     struct gri_image_check check;
     bool replaced = false;
-    enum gri_status status = scrub->replace(checker->archive, image, &replaced, error);
+    enum gri_status status = scrub->replace(checker->archive, image, checker->by, &replaced, error);
     if (status != GRI_OK) return status;
     status = scrub->read(checker->archive, image->id, &again, error);
     if (status == GRI_OK && again.found) {
@@ -74,7 +74,7 @@ static enum gri_status repair(const struct gri_scrub_checker *checker, const str
 static enum gri_status settle_damage(const struct gri_scrub_checker *checker, struct gri_scrub_document *document,
                                      const struct gri_image_check *check, struct gri_scrub_outcome *outcome,
                                      struct gri_error *error) {
-    struct gri_scrub_finding finding = {.image = &document->image, .check = check, .detail = outcome->detail};
+    struct gri_scrub_finding finding = {.image = &document->image, .check = check, .detail = outcome->detail, .by = checker->by};
     describe(document, check, outcome);
     enum gri_status status = checker->archive->ops->scrub->mark(checker->archive, &finding, error);
     if (status != GRI_OK || !checker->remake) return status;

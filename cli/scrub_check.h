@@ -21,6 +21,7 @@ struct gri_scrub_checker {
     enum gri_status (*remake)(void *arg, const struct gri_image *damaged, bool fields_sound, struct gri_image *image,
                               struct gri_error *error);
     void *arg;
+    const char *by; /* who checks and repairs */
 };
 
 /* Failures: MongoDB is away. A repair that fails is no failure; the outcome tells. */

@@ -78,14 +78,15 @@ static enum gri_status fetch(struct gri_scrub_repair *repair, const char *url, s
 }
 
 /* What the fields of a sound document say stays; of a damaged one only what can be known otherwise is used. */
-static enum gri_status build(const struct gri_scrub_repair *repair, const struct gri_image *damaged, bool fields_sound,
-                             const char *job, const char *url, struct gri_image *image, struct gri_error *error) {
+static enum gri_status build(struct gri_scrub_repair *repair, const struct gri_image *damaged, bool fields_sound, const char *job,
+                             const char *url, struct gri_image *image, struct gri_error *error) {
     const struct gri_fetch *got = &repair->request.fetch;
-    const struct gri_picture *picture = &repair->request.picture;
+    const struct gri_picture *picture = gri_picture_find(&repair->request.picture, image->output);
     struct gri_source *source = &image->source;
     int64_t now_ms = gri_wall_ms(repair->loop);
+    if (!picture) return gri_fail(error, GRI_R_corrupt, "its pipeline has no output %s", image->output);
     (void)gri_copy(image->id, sizeof image->id, damaged->id);
-    (void)gri_copy(image->job, sizeof image->job, job[0] ? job : damaged->job);
+    (void)gri_copy(image->job, sizeof image->job, job);
     (void)gri_copy(image->content_type, sizeof image->content_type, picture->content_type);
     (void)gri_copy(image->note, sizeof image->note, picture->note);
     (void)gri_copy(image->facts, sizeof image->facts, picture->facts);
@@ -127,7 +128,8 @@ enum gri_status gri_scrub_remake(void *arg, const struct gri_image *damaged, boo
                                  struct gri_error *error) {
     struct gri_scrub_repair *repair = arg;
     const char *urls[URLS_MAX];
-    char job[GRI_KEY_MAX], *ledger_url = NULL;
+    char key[GRI_KEY_MAX], own[GRI_KEY_MAX], *ledger_url = NULL;
+    const char *job = damaged->job;
     struct gri_bytes definition;
     *image = (struct gri_image){.width = 0};
     gri_bytes_init(&definition, DEFINITION_MAX);
@@ -137,8 +139,10 @@ enum gri_status gri_scrub_remake(void *arg, const struct gri_image *damaged, boo
     if (status == GRI_OK)
         status = repair->archive->ops->definition(repair->archive, GRI_DEF_PIPELINE, image->pipeline, &definition, error);
     if (status == GRI_OK)
-        status = repair->archive->ops->scrub->maker(repair->archive, damaged->id, damaged->job, job, &ledger_url, error);
+        status = repair->archive->ops->scrub->maker(repair->archive, damaged->id, damaged->job, key, &ledger_url, error);
     if (status != GRI_OK) goto out;
+    gri_image_job_key(job, own);
+    if (key[0] && strcmp(own, key) != 0) job = key; /* the ledger knows better whose it is */
     size_t count = list_urls(damaged, fields_sound, ledger_url, urls);
     status = gri_fail(error, GRI_R_corrupt, "it has no URL to fetch it from");
     for (size_t i = 0; i < count && status != GRI_OK; i++)

@@ -171,6 +171,7 @@ static void tell(const struct trial *trial, const char *in, const char *out, con
     struct gri_error error;
     gri_json_set_str(row, "source", in);
     gri_json_set_str(row, "output", out);
+    if (picture->name[0]) gri_json_set_str(row, "name", picture->name);
     gri_json_set_int(row, "width", picture->width);
     gri_json_set_int(row, "height", picture->height);
     gri_json_set_int(row, "bytes", (int64_t)picture->output.len);
@@ -186,6 +187,14 @@ static void tell(const struct trial *trial, const char *in, const char *out, con
     gri_json_free(row);
 }
 
+/* Named outputs go to files of their own: out.jpg → out.thumb.jpg. */
+static bool name_file(const struct gri_picture *picture, const char *out, char *name, size_t size) {
+    const char *dot = strrchr(out, '.'), *slash = strrchr(out, '/');
+    if (!picture->name[0]) return gri_copy(name, size, out);
+    if (!dot || (slash && dot < slash)) dot = out + strlen(out);
+    return gri_format(name, size, "%.*s.%s%s", (int)(dot - out), out, picture->name, dot);
+}
+
 static enum gri_status try_file(struct trial *trial, const char *in, const char *out, struct gri_error *error) {
     struct gri_bytes source;
     struct gri_picture picture = {.width = 0};
@@ -193,8 +202,12 @@ static enum gri_status try_file(struct trial *trial, const char *in, const char 
     int64_t began = gri_clock_ns();
     if (status == GRI_OK) status = trial->codec->ops->run(trial->codec, trial->plan, gri_bytes_slice(&source), &picture, error);
     double ms = (double)(gri_clock_ns() - began) / 1e6;
-    if (status == GRI_OK) status = write_file(out, gri_bytes_slice(&picture.output), error);
-    if (status == GRI_OK) tell(trial, in, out, &picture, ms);
+    for (const struct gri_picture *one = &picture; status == GRI_OK && one; one = one->next) {
+        char name[4096];
+        if (!name_file(one, out, name, sizeof name)) status = gri_fail(error, GRI_R_usage, "%.200s: too long a name", out);
+        if (status == GRI_OK) status = write_file(name, gri_bytes_slice(&one->output), error);
+        if (status == GRI_OK) tell(trial, in, name, one, ms);
+    }
     gri_picture_clear(&picture);
     gri_bytes_clear(&source);
     return status;

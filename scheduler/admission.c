@@ -264,6 +264,7 @@ void gri_run_admit(void *arg) {
     run->admit = (struct gri_ledger_admit){
         .catalog = run->bare ? NULL : run->entries[0]->entry.catalog,
         .revive_dead = !run->bare && run->chunk.retry_dead,
+        .refresh = run->bare ? 0 : run->chunk.refresh,
         .urls = &run->admits[run->admit_next],
         .count = run->alone ? 1 : run->admit_count - run->admit_next,
         .results = run->results,

@@ -43,8 +43,8 @@ static void chunk_landed(struct gri_op *op) {
     if (stopped) refuse_rest(run, GRI_R_cancelled, "");
     run->give_up_one = run->entries[0]->entry.deliveries >= GRI_DELIVERIES_POISON;
     gri_lines_init(&run->lines, gri_bytes_slice(&run->chunk.text), chunk->first_line, chunk->continued);
-    /* a second life for dead URLs goes over the catalog's own lines too */
-    bool all = chunk->retry_dead && !stopped && !run->give_up_one;
+    /* another life goes over the catalog's own lines too, once it was pushed before */
+    bool all = (chunk->retry_dead || chunk->refresh > 1) && !stopped && !run->give_up_one;
     if (all || chunk->lines <= 0)
         judge(run);
     else

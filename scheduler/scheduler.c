@@ -179,15 +179,6 @@ void gri_scheduler_drain(struct gri_scheduler *s, void (*drained)(void *arg), vo
 /* --- life ----------------------------------------------------------------------------------------------------------------------
  */
 
-enum gri_status gri_scheduler_reload_rules(struct gri_scheduler *s, struct gri_slice rules, struct gri_error *error) {
-    struct gri_ruleset *compiled = NULL;
-    enum gri_status status = gri_ruleset_compile(rules, &compiled, error);
-    if (status != GRI_OK) return status;
-    gri_ruleset_free(s->admission.bare_rules);
-    s->admission.bare_rules = compiled;
-    return GRI_OK;
-}
-
 static void check_options(const struct gri_scheduler_options *o) {
     GRI_ASSERT(o->name && o->loop && o->stream && o->ledger && o->crypto && o->pin_pipeline);
     GRI_ASSERT(o->window > 0 && o->batch > 0 && o->batch <= BATCH_MAX);
@@ -195,6 +186,28 @@ static void check_options(const struct gri_scheduler_options *o) {
     GRI_ASSERT(o->feeder_outstanding > 0 && o->feeder_outstanding <= OUTSTANDING_MAX);
     GRI_ASSERT(o->heartbeat_ms > 0 && o->lease_ms > o->heartbeat_ms && o->sweep_ms > 0 && o->stale_ms > 0 && o->lost_ms > 0);
     GRI_ASSERT(o->reap_ms > 0 && o->abandon_ms > 0 && o->upkeep_ms > 0);
+}
+
+enum gri_status gri_scheduler_reload(struct gri_scheduler *s, const struct gri_scheduler_options *options,
+                                     struct gri_error *error) {
+    struct gri_ruleset *compiled = NULL;
+    check_options(options);
+    enum gri_status status = gri_ruleset_compile(options->rules, &compiled, error);
+    if (status != GRI_OK) return status;
+    gri_ruleset_free(s->admission.bare_rules);
+    s->admission.bare_rules = compiled;
+    s->options.window = s->window.limit = options->window;
+    s->options.sweep_ms = options->sweep_ms;
+    s->options.stale_ms = options->stale_ms;
+    s->options.lost_ms = options->lost_ms;
+    s->options.reap_ms = options->reap_ms;
+    s->options.abandon_ms = options->abandon_ms;
+    s->options.upkeep_ms = options->upkeep_ms;
+    s->options.images_keep_days = options->images_keep_days;
+    s->options.rollups_keep_days = options->rollups_keep_days;
+    s->options.catalogs_keep_days = options->catalogs_keep_days;
+    if (s->started) gri_scheduler_poke(s);
+    return GRI_OK;
 }
 
 enum gri_status gri_scheduler_create(const struct gri_scheduler_options *options, struct gri_scheduler **out,

@@ -61,7 +61,7 @@ struct gri_scheduler_options {
     int64_t reap_ms;           /* pause between looks for chunks without a catalog */
     int64_t abandon_ms;        /* a push that began that long ago and has no catalog is given up */
     int64_t upkeep_ms;         /* pause between pieces of upkeep: roll-ups, retention, deletions */
-    int64_t images_keep_days, catalogs_keep_days; /* 0: for ever */
+    int64_t images_keep_days, catalogs_keep_days, rollups_keep_days; /* 0: for ever */
 };
 
 /* Numbers: window 100,000, batch 500, 4 slots, 32 outstanding, lease 30 s, heartbeat 5 s, sweep 10 s, stale 60 s, lost 10 min,
@@ -73,9 +73,10 @@ enum gri_status gri_scheduler_create(const struct gri_scheduler_options *options
                                      struct gri_error *error) GRI_MUST_CHECK;
 /* Opens the stream and begins. */
 void gri_scheduler_start(struct gri_scheduler *scheduler);
-/* Other rules for bare URLs from now on; on failure the old ones stay. */
-enum gri_status gri_scheduler_reload_rules(struct gri_scheduler *scheduler, struct gri_slice rules,
-                                           struct gri_error *error) GRI_MUST_CHECK;
+/* From now on bare URLs are judged by these rules; window, sweep_ms, stale_ms, lost_ms, reap_ms, abandon_ms, upkeep_ms and the
+ * keep_days are these. The other options stay as they were. On failure (rules that don't compile) nothing changes. */
+enum gri_status gri_scheduler_reload(struct gri_scheduler *scheduler, const struct gri_scheduler_options *options,
+                                     struct gri_error *error) GRI_MUST_CHECK;
 /* Stops reading, finishes and acks what is in hand, gives leases back, leaves the group; then drained(arg), once. It takes as
  * long as the servers are away: the caller has the deadline. The stream stays open. */
 void gri_scheduler_drain(struct gri_scheduler *scheduler, void (*drained)(void *arg), void *arg);

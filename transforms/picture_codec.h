@@ -19,6 +19,8 @@ struct gri_picture_codec_options {
 
 /* Owned by the caller; destroy it after every plan. */
 struct gri_codec *gri_picture_codec_create(const struct gri_picture_codec_options *options);
+/* Other limits for the pictures that begin from now on. Any thread. */
+void gri_picture_codec_limit(struct gri_codec *codec, int64_t max_pixels, int64_t timeout_ms);
 void gri_picture_codec_destroy(struct gri_codec *codec);
 
 #endif

@@ -42,22 +42,25 @@ static bool shrink(struct gri_slice picture, double pixels[SIDE * SIDE]) {
 
 /* Of every (u, v) with u + v < DIAGONALS, in the order of u + v, without the mean: the first BITS. */
 static void transform(const double pixels[SIDE * SIDE], double out[BITS]) {
-    double cosines[DIAGONALS][SIDE], rows[SIDE][DIAGONALS];
-    for (int u = 0; u < DIAGONALS; u++)
-        for (int x = 0; x < SIDE; x++)
-            cosines[u][x] = cos((2 * x + 1) * u * M_PI / (2.0 * SIDE)) * (u == 0 ? M_SQRT1_2 : 1);
-    for (int y = 0; y < SIDE; y++)
-        for (int u = 0; u < DIAGONALS; u++) {
-            rows[y][u] = 0;
-            for (int x = 0; x < SIDE; x++)
-                rows[y][u] += pixels[y * SIDE + x] * cosines[u][x];
+    double cosines[SIDE][DIAGONALS], rows[SIDE][DIAGONALS] = {0};
+    for (int u = 0; u < DIAGONALS; u++) { /* of odd multiples of an angle, each from the two before it */
+        double twice = 2 * cos(u * M_PI / SIDE), before = cos(u * M_PI / (2.0 * SIDE)) * (u == 0 ? M_SQRT1_2 : 1);
+        cosines[0][u] = before;
+        for (int x = 1; x < SIDE; x++) {
+            cosines[x][u] = twice * cosines[x - 1][u] - before;
+            before = cosines[x - 1][u];
         }
+    }
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            for (int u = 0; u < DIAGONALS; u++) /* innermost, as these are added side by side */
+                rows[y][u] += pixels[y * SIDE + x] * cosines[x][u];
     size_t count = 0;
     for (int sum = 1; sum < DIAGONALS && count < BITS; sum++)
         for (int u = 0; u <= sum && count < BITS; u++) {
             double value = 0;
             for (int y = 0; y < SIDE; y++)
-                value += rows[y][u] * cosines[sum - u][y];
+                value += rows[y][u] * cosines[y][sum - u];
             out[count++] = value * 2 / SIDE;
         }
 }

@@ -17,4 +17,15 @@ enum gri_status gri_picture_survey(struct gri_slice source, enum gri_picture_typ
 enum gri_status gri_picture_render(struct gri_step_run *run, struct gri_slice source, enum gri_picture_type type, int orientation,
                                    size_t output_max, struct gri_picture *picture, struct gri_error *error) GRI_MUST_CHECK;
 
+/* One output of several, on its way. */
+struct gri_picture_branch {
+    struct gri_step_run steps; /* its plan is the branch's */
+    struct gri_picture *picture;
+};
+
+/* The same for several outputs: `run` is of the steps that they share, which run once, over a source that is decoded once. */
+enum gri_status gri_picture_render_branches(struct gri_step_run *run, struct gri_slice source, enum gri_picture_type type,
+                                            struct gri_picture_branch *branches, size_t count, size_t output_max,
+                                            struct gri_error *error) GRI_MUST_CHECK;
+
 #endif

@@ -19,6 +19,7 @@ struct gri_step_run {
     const char *rejected; /* the step's reason, "" for none of its own, NULL: it did not reject */
     struct gri_bytes put; /* what the step gives instead of the picture */
     bool has_put;
+    int decodes; /* times the source's pixels were decoded */
 };
 
 /* Runs step `index` on a picture whose true size is width × height. *image: owned by the caller, replaced; NULL with a step that

@@ -48,17 +48,24 @@ static enum gri_status check_folder(const char *folder, struct gri_error *error)
     return status;
 }
 
-static enum gri_status load_file(struct gri_transforms *transforms, const char *path, struct gri_error *error) {
-    struct stat info;
-    if (lstat(path, &info) != 0) return gri_fail(error, GRI_R_config, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) return gri_fail(error, GRI_R_config, "%s: is no regular file (links are not followed)", path);
-    if (check_owner(path, &info, error) != GRI_OK) return error->status;
+static enum gri_status open_object(struct gri_transforms *transforms, const char *path, struct gri_error *error) {
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!object) return gri_fail(error, GRI_R_config, "plugin does not load: %s", dlerror());
     const struct gri_transform *transform = dlsym(object, GRI_TRANSFORM_SYMBOL);
     if (!transform) return gri_fail(error, GRI_R_config, "%s: has no symbol " GRI_TRANSFORM_SYMBOL, path);
     /* ABI number and size are its first eight bytes, in every version: they are asked before anything behind them. */
     return gri_transforms_add(transforms, transform, path, error);
+}
+
+/* A file that others may change ends the start; one that is no fit plugin is left out and told. */
+static enum gri_status load_file(struct gri_transforms *transforms, const char *path, struct gri_error *error) {
+    struct stat info;
+    if (lstat(path, &info) != 0) return gri_fail(error, GRI_R_config, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) return gri_fail(error, GRI_R_config, "%s: is no regular file (links are not followed)", path);
+    if (check_owner(path, &info, error) != GRI_OK) return error->status;
+    struct gri_error unfit;
+    if (open_object(transforms, path, &unfit) != GRI_OK) gri_transforms_refuse(transforms, unfit.detail);
+    return GRI_OK;
 }
 
 static int is_plugin(const struct dirent *entry) {

@@ -28,10 +28,12 @@ struct entry {
 struct gri_transforms {
     struct entry entries[GRI_TRANSFORMS_MAX];
     size_t count;
+    struct gri_json *refused;
 };
 
 struct gri_transforms *gri_transforms_create(void) {
     struct gri_transforms *transforms = gri_calloc(1, sizeof *transforms);
+    transforms->refused = gri_json_array();
     for (size_t i = 0; i < sizeof built_ins / sizeof built_ins[0]; i++) {
         struct gri_error error;
         GRI_ASSERT(gri_transforms_add(transforms, built_ins[i], "built-in", &error) == GRI_OK);
@@ -43,7 +45,16 @@ void gri_transforms_destroy(struct gri_transforms *transforms) {
     if (!transforms) return;
     for (size_t i = 0; i < transforms->count; i++)
         free(transforms->entries[i].origin);
+    gri_json_free(transforms->refused);
     free(transforms);
+}
+
+void gri_transforms_refuse(struct gri_transforms *transforms, const char *detail) {
+    gri_json_append(transforms->refused, gri_json_string(detail));
+}
+
+const struct gri_json *gri_transforms_refused(const struct gri_transforms *transforms) {
+    return transforms->refused;
 }
 
 /* The ABI number is read first: nothing else of the struct may be looked at before it is known to be ours. */

@@ -28,6 +28,11 @@ const struct gri_transform *gri_transforms_at(const struct gri_transforms *trans
 /* "built-in" or the plugin's path. */
 const char *gri_transforms_origin(const struct gri_transforms *transforms, size_t index);
 
+/* Notes a plugin that can't be used, with the reason; any number. */
+void gri_transforms_refuse(struct gri_transforms *transforms, const char *detail);
+/* These, an array of texts; borrowed. */
+const struct gri_json *gri_transforms_refused(const struct gri_transforms *transforms);
+
 /* What `grisaille transforms` and GET /v1/transforms show; owned by the caller:
  * [{"name","summary","origin","compressed":true|false (with all defaults),"parameters":[{"name","type","default",
  *   "minimum","maximum","choices","help"}]}] */

@@ -5,7 +5,7 @@ import { card, facts, h, link, pager, replace, table } from "./dom.js";
 import { bytes, count, duration, time } from "./format.js";
 import { progress } from "./overview.js";
 
-const OUTCOMES = ["invalid", "dead", "pending", "stored", "duplicate_content", "duplicate", "blank"];
+const OUTCOMES = ["invalid", "dead", "pending", "stored", "duplicate_content", "duplicate", "blank", "unchanged", "changed", "refresh_failed", "removed", "cancelled"];
 
 /** Seconds left, from the speed since the page has been looking. */
 function left(readings) {
@@ -35,7 +35,9 @@ export default function catalog(main, { signal, query, every, act, look }, id) {
     const seconds = readings.length > 1 ? left(readings) : null;
     replace(head, h("h2", {}, it.name || it.id, " ", h("span", { class: "badge" }, it.state)), progress(it),
       seconds != null && c.pending > 0 && h("p", { class: "soft" }, `About ${duration(seconds)} left.`));
-    replace(cards, Object.entries(c).map(([name, value]) => card(name.replace("_", " "), value == null ? "counting" : count(value))));
+    const { refreshed, ...counts } = c; // of a push with refresh: how what it asked for anew went
+    const all = { ...counts, ...Object.fromEntries(Object.entries(refreshed ?? {}).map(([name, value]) => ["refresh " + name, value])) };
+    replace(cards, Object.entries(all).map(([name, value]) => card(name.replace("_", " "), value == null ? "counting" : count(value))));
     replace(about, facts([["Id", h("code", {}, it.id)], ["Pushed", `${time(it.created_at)}${it.by ? " by " + it.by : ""}`],
       ["Finished", it.finished_at && time(it.finished_at)], ["Size", bytes(it.bytes)], ["Pipeline", it.pipeline], ["Rules", it.rules],
       ["SHA-256", h("code", {}, it.sha256)]]));

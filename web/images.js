@@ -7,7 +7,8 @@ import { bytes, time } from "./format.js";
 export function tile(image, signal) {
   const hash = image.sums.source, place = h("span", { class: "none" });
   const item = h("li", {}, h("a", { href: "#/images/" + hash }, place,
-    h("span", {}, `${image.width} × ${image.height}, ${bytes(image.bytes)}`), h("span", { class: "soft" }, image.source?.host ?? "")));
+    h("span", {}, `${image.width} × ${image.height}, ${bytes(image.bytes)}`),
+    h("span", { class: "soft" }, [image.output, image.source?.host].filter(Boolean).join(", "))));
   new IntersectionObserver(async (seen, observer) => {
     if (!seen.some((entry) => entry.isIntersecting)) return;
     observer.disconnect();

@@ -3,6 +3,7 @@
 #include "drain.h"
 #include "hosts.h"
 #include "plans.h"
+#include "robots.h"
 #include "worker_state.h"
 
 /* A failure to leave is no harm: a consumer without pending entries is swept away later. */
@@ -17,9 +18,9 @@ static void left(struct gri_op *op) {
 
 static bool all_quiet(const struct gri_worker *worker) {
     return gri_worker_busy(worker) == 0 && gri_reader_idle(worker) && !worker->heartbeat.out && gri_hosts_idle(worker->hosts) &&
-           gri_plans_idle(worker->plans) && gri_lane_idle(&worker->check) && gri_lane_idle(&worker->lookup) &&
-           gri_lane_idle(&worker->heal) && gri_lane_idle(&worker->insert) && gri_lane_idle(&worker->finish) &&
-           gri_lane_idle(&worker->ack);
+           gri_plans_idle(worker->plans) && gri_robots_idle(worker->robots) && gri_lane_idle(&worker->check) &&
+           gri_lane_idle(&worker->lookup) && gri_lane_idle(&worker->heal) && gri_lane_idle(&worker->insert) &&
+           gri_lane_idle(&worker->finish) && gri_lane_idle(&worker->ack);
 }
 
 void gri_drain_turn(struct gri_worker *worker) {

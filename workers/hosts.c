@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hosts: per-host queues, concurrency, and the fleet's gate. */
 #include "hosts.h"
+#include "robots.h"
 #include "worker_state.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@ enum {
     GATE_TAKE = 64,       /* turns asked for at once */
     GATE_CACHE_MS = 1000, /* an answer of the gate is believed that long */
     GATE_RETRY_MS = 500,  /* after a failed request */
+    PROBE_MS = 150,       /* while many jobs linger, a host must begin to show so soon that it answers */
+    PROMPT_MS = 500,      /* jobs of hosts that take longer linger (lingering.h) */
     LONG_MS = 2000,       /* a fetch that lasts so long is no quick one */
     IDLE_MS = 60000,      /* a host without jobs is forgotten */
     HOSTS_MAX = 4096,     /* with more, idle ones are forgotten at once */
@@ -28,6 +31,10 @@ struct gri_host {
     int active;        /* fetches out */
     int64_t began_sum; /* of the moments at which those began */
     double average_ms; /* of a fetch; 0: none was seen */
+    double between_ms; /* mean between the ends of two fetches, while others wait */
+    int64_t ended_ms;  /* the last end */
+    int ends;          /* of fetches, up to a round of `concurrency` */
+    int silences;      /* fetches that took long and brought nothing, since one that did not */
     int throttles;     /* bouts of 429 since the last success */
     int64_t blocked_until_ms, checked_until_ms, ask_after_ms;
     int64_t next_turn_ms; /* the turn given to the last job that was put off */
@@ -96,6 +103,9 @@ static void refresh_limit(struct gri_host *host) {
     if (o->limit != NULL) o->limit(o->hooks, host->name, &host->concurrency, &host->per_second, host->label);
     if (host->concurrency < 1) host->concurrency = 1;
     if (!(host->per_second > 0)) host->per_second = 0;
+    int64_t delay_ms = gri_robots_delay_ms(host->hosts->worker->robots, host->name);
+    if (delay_ms > 0 && (host->per_second <= 0 || host->per_second * (double)delay_ms > 1000))
+        host->per_second = 1000 / (double)delay_ms;
 }
 
 static struct gri_host *find(struct gri_hosts *hosts, const char *name) {
@@ -118,17 +128,43 @@ static struct gri_host *find(struct gri_hosts *hosts, const char *name) {
 
 /* --- turns ---------------------------------------------------------------------------------------------------------- */
 
+/* Mean ms since the fetches under way began. */
+static double age_ms(const struct gri_host *host) {
+    return host->active > 0 ? (double)gri_now_ms(loop_of(host)) - (double)host->began_sum / host->active : 0;
+}
+
+static bool is_crowded(const struct gri_host *host) {
+    return gri_lingering_is_crowded(host->hosts->worker);
+}
+
+/* It has answered, and does still. */
+static bool is_proven(const struct gri_host *host) {
+    return host->average_ms > 0 && host->silences == 0;
+}
+
 /* Mean ms of a fetch. Those under way count once they take long: a host that has stopped answering shows in no other way, and
  * would fill the worker until the first time-out. What has lasted so long is taken to be half done. */
 static double fetch_ms(const struct gri_host *host) {
-    if (host->active == 0) return host->average_ms;
-    double age = (double)gri_now_ms(loop_of(host)) - (double)host->began_sum / host->active;
-    return age >= LONG_MS && 2 * age > host->average_ms ? 2 * age : host->average_ms;
+    double age = age_ms(host), notable = is_crowded(host) && !is_proven(host) ? PROBE_MS : LONG_MS;
+    return age >= notable && 2 * age > host->average_ms ? 2 * age : host->average_ms;
 }
 
-/* Mean ms between two turns at this host; 0: not known yet. */
+static bool is_slow(const struct gri_host *host) {
+    return host->average_ms >= PROMPT_MS || age_ms(host) >= PROMPT_MS;
+}
+
+/* Fetches at once. While many jobs linger, one that has to show first that it answers gets one. */
+static int places(const struct gri_host *host) {
+    return is_crowded(host) && !is_proven(host) ? 1 : host->concurrency;
+}
+
+/* Mean ms between two turns at this host; 0: not known yet. The first fetches of many at once take long, and end together: before
+ * a whole round has ended they tell nothing, and then the ends count, not how long each lasted. */
 static double step_ms(const struct gri_host *host) {
-    double busy = fetch_ms(host) / host->concurrency;
+    double fetch = fetch_ms(host), busy = fetch / places(host);
+    bool stalled = fetch > host->average_ms;
+    if (!stalled && host->ends < host->concurrency) busy = 0;
+    if (!stalled && host->between_ms > 0 && host->between_ms < busy) busy = host->between_ms;
     double budget = host->per_second > 0 ? 1000 / host->per_second : 0;
     return busy > budget ? busy : budget;
 }
@@ -137,6 +173,7 @@ static double step_ms(const struct gri_host *host) {
 static void put_off(struct gri_host *host, struct gri_slot *slot, int64_t ms, bool throttled, const char *why) {
     gri_slot_list_remove(&host->queue, slot);
     slot->gate = NULL;
+    (void)gri_lingering_begin(slot, GRI_LINGERING_UNKNOWN); /* that it is written down keeps no slot either */
     gri_gate_defer(slot, ms, throttled, why);
 }
 
@@ -152,9 +189,10 @@ static void put_off_to_turn(struct gri_host *host, struct gri_slot *slot, const 
 /* Keeps no more in the queue than will have their turn soon; those at the end go. */
 static void trim(struct gri_host *host) {
     double step = step_ms(host);
-    if (step <= 0) return;
-    double soon = GRI_HOLD_MS / step;
-    size_t allowed = soon < 1 ? 1 : soon > 1e6 ? 1000000 : (size_t)soon;
+    bool silent = is_crowded(host) && !is_proven(host) && age_ms(host) >= PROBE_MS;
+    if (step <= 0 && !silent) return;
+    double soon = silent ? 0 : GRI_HOLD_MS / step;
+    size_t allowed = silent ? 0 : soon < 1 ? 1 : soon > 1e6 ? 1000000 : (size_t)soon;
     while (host->queue.count > allowed && !host->queue.tail->token)
         put_off_to_turn(host, host->queue.tail, "the host's queue is long");
 }
@@ -218,7 +256,7 @@ static void ask(struct gri_host *host, int64_t now) {
         size_t ready = 0, wanted = 0; /* no more turns than there are places: an unused turn is lost */
         for (const struct gri_slot *slot = host->queue.head; slot != NULL; slot = slot->next)
             *(slot->token ? &ready : &wanted) += 1;
-        size_t used = ready + (size_t)host->active, room = (size_t)host->concurrency;
+        size_t used = ready + (size_t)host->active, room = (size_t)places(host);
         take = used < room ? room - used : 0;
         if (take > wanted) take = wanted;
         if (take > GATE_TAKE) take = GATE_TAKE;
@@ -300,6 +338,16 @@ static bool may_go(const struct gri_host *host, const struct gri_slot *slot, int
     return host->checked_until_ms > now;
 }
 
+/* A fetch from a host that is not prompt, or of which nothing is known, takes no slot but a place among those that linger. */
+static bool has_place(const struct gri_host *host, struct gri_slot *slot) {
+    if (host->hosts->worker->o.lingering == 0 || (is_proven(host) && !is_slow(host))) return true;
+    return gri_lingering_begin(slot, host->average_ms > 0 ? GRI_LINGERING_SLOW : GRI_LINGERING_UNKNOWN);
+}
+
+static void put_off_to_place(struct gri_host *host, struct gri_slot *slot) {
+    put_off(host, slot, gri_lingering_turn(host->hosts->worker, GRI_HOLD_MS), false, "many slow hosts are waited for");
+}
+
 /* Lets go who may go; asks the gate for the others. */
 static void pump(struct gri_host *host) {
     int64_t now = gri_now_ms(loop_of(host));
@@ -308,14 +356,19 @@ static void pump(struct gri_host *host) {
         wait_or_put_off(host, now);
         return;
     }
-    while (host->queue.head != NULL && host->active < host->concurrency && may_go(host, host->queue.head, now)) {
-        struct gri_slot *slot = gri_slot_list_pop(&host->queue);
+    while (host->queue.head != NULL && host->active < places(host) && may_go(host, host->queue.head, now)) {
+        struct gri_slot *slot = host->queue.head;
+        if (!has_place(host, slot)) {
+            put_off_to_place(host, slot);
+            continue;
+        }
+        (void)gri_slot_list_pop(&host->queue);
         host->active++;
         slot->not_before_ms = now; /* from here on: when its fetch began */
         host->began_sum += now;
         gri_gate_go(slot);
     }
-    if (host->queue.head == NULL || host->active >= host->concurrency) return;
+    if (host->queue.head == NULL || host->active >= places(host)) return;
     if (host->queue.head->token && host->queue.head->not_before_ms > now) wake_at(host, host->queue.head->not_before_ms);
     ask(host, now);
 }
@@ -326,6 +379,7 @@ void gri_hosts_enter(struct gri_hosts *hosts, struct gri_slot *slot) {
     slot->token = false;
     slot->not_before_ms = 0;
     gri_slot_list_push(&host->queue, slot);
+    if (is_slow(host) || (is_crowded(host) && !is_proven(host))) (void)gri_lingering_begin(slot, GRI_LINGERING_QUEUE);
     host->used_ms = gri_now_ms(loop_of(host));
     pump(host);
     trim(host);
@@ -346,6 +400,11 @@ void gri_hosts_leave(struct gri_slot *slot, bool ok) {
     host->used_ms = now;
     if (took < 1) took = 1;
     host->average_ms = host->average_ms <= 0 ? (double)took : 0.8 * host->average_ms + 0.2 * (double)took;
+    if (host->ends < host->concurrency) host->ends++;
+    if (host->ended_ms > 0 && host->queue.count > 0)
+        host->between_ms += (host->between_ms > 0 ? 0.05 : 1) * ((double)(now - host->ended_ms) - host->between_ms);
+    host->ended_ms = now;
+    host->silences = ok || took < LONG_MS ? 0 : host->silences + 1;
     if (ok) host->throttles = 0;
     slot->gate = NULL;
     pump(host);

@@ -9,9 +9,13 @@
  *     │                           └────────┴── failed: retry.c decides ───┴───────┘     │
  *     └── another run, or finished already ─────────────────────────────────────────────┘
  *
- * Two detours. A job that was delivered over three times may be what ended its workers: plan ▶ turn ▶ gate ▶ isolate ▶ verify …,
- * one such job at a time, fetched and transformed by a child. And where lookup finds these bytes with a damaged picture:
- * transform ▶ heal ▶ finish.
+ * Three detours. A URL that is fetched anew (a renewal): own ▶ recall ▶ plan, and where its host says that nothing has changed,
+ * fetch ▶ lookup, which must find the picture that is there, else gate ▶ fetch once more. A job that was delivered over three
+ * times may be what ended its workers: plan ▶ turn ▶ gate ▶ isolate ▶ verify …, one such job at a time, fetched and transformed
+ * by a child. And where lookup finds these bytes with a damaged picture: transform ▶ heal ▶ finish.
+ *
+ * A pipeline with several outputs goes the same way: one fetch, one transform, several images, which insert stores together or
+ * not at all, and one finish that links them all. Redelivered: own ▶ plan ▶ set, which looks whether all are there.
  *
  * The order is the promise: nothing is linked that is not majority-stored, nothing is acked that the ledger does not know. */
 #include "pipeline.h"
@@ -30,12 +34,22 @@ static bool is_not_isolated(const struct gri_slot *slot) {
     return !gri_is_isolated(slot);
 }
 
+/* Told by the host that it has not changed, there is nothing to sum. */
+static bool has_bytes(const struct gri_slot *slot) {
+    return !slot->fetch.not_modified;
+}
+
 static bool is_to_heal(const struct gri_slot *slot) {
     return slot->heal;
 }
 
+/* Of several outputs others may be missing. */
 static bool is_new(const struct gri_slot *slot) {
-    return !slot->heal;
+    return !slot->heal || slot->outputs > 1;
+}
+
+static bool has_set(const struct gri_slot *slot) {
+    return slot->own_set;
 }
 
 static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
@@ -43,9 +57,17 @@ static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
     /* Does the ledger still want this run? */
     [GRI_STAGE_CHECK] = {GRI_STAGE_CHECK, "check", gri_check_enter, NULL, NULL, "fetching", false, GRI_STAGE_OWN},
     /* Redelivered: did an earlier delivery store its image already? */
-    [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, was_delivered_before, "fetching", false, GRI_STAGE_PLAN},
+    [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, was_delivered_before, "fetching", false, GRI_STAGE_RECALL},
+    /* A renewal: the picture that is there, and what its host said of it. */
+    [GRI_STAGE_RECALL] = {GRI_STAGE_RECALL, "recall", gri_recall_enter, NULL, gri_recall_is_needed, "fetching", false,
+                          GRI_STAGE_PLAN},
     /* The compiled pipeline of the pinned version. */
-    [GRI_STAGE_PLAN] = {GRI_STAGE_PLAN, "plan", gri_plan_enter, gri_plan_eject, NULL, "fetching", false, GRI_STAGE_TURN},
+    [GRI_STAGE_PLAN] = {GRI_STAGE_PLAN, "plan", gri_plan_enter, gri_plan_eject, NULL, "fetching", false, GRI_STAGE_SET},
+    /* Redelivered, and an earlier delivery stored one of several outputs: now that their names are known, are all there? */
+    [GRI_STAGE_SET] = {GRI_STAGE_SET, "set", gri_set_enter, NULL, has_set, "fetching", false, GRI_STAGE_ROBOTS},
+    /* Where robots.obey is on: does the host want this URL to be left alone? */
+    [GRI_STAGE_ROBOTS] = {GRI_STAGE_ROBOTS, "robots", gri_robots_enter, gri_robots_eject, gri_robots_is_needed, "fetching", false,
+                          GRI_STAGE_TURN},
     /* Suspicious: alone, when no other such job is under way. */
     [GRI_STAGE_TURN] = {GRI_STAGE_TURN, "turn", gri_turn_enter, gri_turn_eject, gri_is_isolated, "fetching", false,
                         GRI_STAGE_GATE},
@@ -57,7 +79,7 @@ static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
     [GRI_STAGE_ISOLATE] = {GRI_STAGE_ISOLATE, "isolate", gri_isolate_enter, gri_isolate_eject, gri_is_isolated, "transforming",
                            false, GRI_STAGE_VERIFY},
     /* SHA-256 of the source, on a CPU thread. */
-    [GRI_STAGE_VERIFY] = {GRI_STAGE_VERIFY, "verify", gri_verify_enter, gri_picture_eject, NULL, "transforming", true,
+    [GRI_STAGE_VERIFY] = {GRI_STAGE_VERIFY, "verify", gri_verify_enter, gri_picture_eject, has_bytes, "transforming", true,
                           GRI_STAGE_LOOKUP},
     /* Are these bytes stored already? */
     [GRI_STAGE_LOOKUP] = {GRI_STAGE_LOOKUP, "lookup", gri_lookup_enter, NULL, NULL, "transforming", false, GRI_STAGE_TRANSFORM},
@@ -81,6 +103,11 @@ int64_t gri_pipeline_worked_ms(const struct gri_slot *slot) {
     return slot->worked_ms + (table[slot->stage].timed ? now - slot->stage_since_ms : 0);
 }
 
+/* A failure has let go of its body: it lingers, if it did, until it is written down. */
+static bool holds_bytes(const struct gri_slot *slot) {
+    return slot->fetch_open || slot->isolation != NULL;
+}
+
 /* Leaves the present stage and begins `stage`, or the first after it that the job needs. */
 static void move_to(struct gri_slot *slot, enum gri_stage stage) {
     struct gri_worker *worker = slot->worker;
@@ -92,6 +119,8 @@ static void move_to(struct gri_slot *slot, enum gri_stage stage) {
         gri_slot_release(slot);
         return;
     }
+    bool works = !gri_lingering_is_wait(stage) && (holds_bytes(slot) || stage == GRI_STAGE_ISOLATE);
+    if (works) gri_lingering_end(slot);
     slot->stage = stage;
     slot->stage_since_ms = gri_now_ms(worker->o.loop);
     table[stage].enter(slot);
@@ -161,6 +190,11 @@ void gri_pipeline_advance(struct gri_slot *slot, enum gri_outcome outcome) {
     case GRI_OUTCOME_LINK:
         move_to(slot, GRI_STAGE_FINISH);
         return;
+    case GRI_OUTCOME_AGAIN:
+        gri_recall_clear(slot);
+        gri_slot_fetch_clear(slot);
+        move_to(slot, GRI_STAGE_GATE);
+        return;
     case GRI_OUTCOME_FAILED:
         fail(slot);
         return;
@@ -183,18 +217,20 @@ void gri_slot_keep_rejected(struct gri_slot *slot) {
     gri_bytes_clear(&slot->rejected);
     gri_bytes_init(&slot->rejected, GRI_BODY_KEEP);
     slot->rejected_bytes = (int64_t)body->len;
-    if (gri_bytes_append(&slot->rejected, body->data, keep, &error) != GRI_OK) gri_bytes_clear(&slot->rejected); /* no memory: no copy */
+    if (gri_bytes_append(&slot->rejected, body->data, keep, &error) != GRI_OK)
+        gri_bytes_clear(&slot->rejected); /* no memory: no copy */
 }
 
 void gri_slot_fetch_clear(struct gri_slot *slot) {
     if (slot->fetch_open) gri_fetch_clear(&slot->fetch);
-    slot->fetch_open = false;
+    slot->fetch_open = slot->fetch.not_modified = false;
 }
 
 void gri_slot_clear(struct gri_slot *slot) {
     gri_slot_fetch_clear(slot);
+    gri_recall_clear(slot);
     gri_isolation_clear(slot);
-    gri_image_clear(&slot->image);
+    gri_slot_images_clear(slot);
     gri_bytes_clear(&slot->rejected);
     gri_job_clear(&slot->entry.job);
 }
@@ -204,11 +240,12 @@ void gri_slot_release(struct gri_slot *slot) {
     GRI_ASSERT(slot->stage != GRI_STAGE_FREE && slot->gate == NULL);
     gri_plans_let_go(slot);
     gri_isolate_let_go(slot);
+    gri_lingering_end(slot);
     gri_slot_clear(slot);
     uint64_t generation = slot->generation;
     memset(slot, 0, sizeof *slot);
     slot->worker = worker;
     slot->generation = generation;
-    gri_slot_list_push(&worker->free, slot);
+    gri_slot_list_push_front(&worker->free, slot);
     gri_worker_kick(worker);
 }

@@ -10,6 +10,7 @@ enum gri_outcome {
     GRI_OUTCOME_NEXT,  /* to the next stage of the table that the job needs */
     GRI_OUTCOME_STALE, /* the ledger does not want this run: ack only */
     GRI_OUTCOME_LINK,  /* slot->finish says which image to link */
+    GRI_OUTCOME_AGAIN, /* the host's word is not enough: fetched once more, for the bytes */
     GRI_OUTCOME_FAILED /* slot->error and slot->attempt say why; retry.c decides */
 };
 
@@ -48,8 +49,13 @@ void gri_slot_clear(struct gri_slot *slot);
 /* The leaves, one file each. */
 void gri_check_enter(struct gri_slot *slot);
 void gri_own_enter(struct gri_slot *slot);
+void gri_recall_enter(struct gri_slot *slot);
 void gri_plan_enter(struct gri_slot *slot);
 bool gri_plan_eject(struct gri_slot *slot);
+void gri_robots_enter(struct gri_slot *slot);
+bool gri_robots_eject(struct gri_slot *slot);
+bool gri_robots_is_needed(const struct gri_slot *slot);
+void gri_set_enter(struct gri_slot *slot);
 void gri_turn_enter(struct gri_slot *slot);
 bool gri_turn_eject(struct gri_slot *slot);
 void gri_isolate_enter(struct gri_slot *slot);
@@ -84,14 +90,29 @@ void gri_picture_submit_waiting(struct gri_worker *worker);
 
 /* What the lanes carry: stage_check.c, stage_store.c, stage_finish.c. */
 struct gri_flight_kind;
-extern const struct gri_flight_kind gri_check_flight, gri_lookup_flight, gri_heal_flight, gri_insert_flight, gri_finish_flight,
-    gri_ack_flight;
+extern const struct gri_flight_kind gri_check_flight, gri_lookup_flight, gri_recall_flight, gri_heal_flight, gri_insert_flight,
+    gri_finish_flight, gri_ack_flight;
 
-/* stage_heal.c: LOOKUP found a damaged picture of these bytes; the slot goes on to make it anew. */
-void gri_heal_begin(struct gri_slot *slot, const struct gri_image_lookup *found);
+/* stage_recall.c: is it a renewal of a picture that the present pipeline made? Frees what RECALL found. The picture that the
+ * URL had is the one that its host still has: what VERIFY would have found. */
+bool gri_recall_is_needed(const struct gri_slot *slot);
+void gri_recall_clear(struct gri_slot *slot);
+void gri_recall_take(struct gri_slot *slot);
 
-/* stage_finish.c: what FINISH will write. */
+/* stage_picture.c: job, pipeline, output and _id of all images, once the first one knows its source's sum and the plan is there.
+ */
+void gri_picture_identify(struct gri_slot *slot);
+/* Of output `index`. */
+struct gri_image *gri_slot_image(struct gri_slot *slot, size_t index);
+/* Frees the images of all outputs. */
+void gri_slot_images_clear(struct gri_slot *slot);
+
+/* stage_heal.c: LOOKUP found a damaged picture of this output of these bytes; the slot goes on to make it anew. */
+void gri_heal_note(struct gri_slot *slot, size_t output, const struct gri_image_lookup *found);
+
+/* stage_finish.c: what FINISH will write: the first image to link, then any others. */
 void gri_finish_link(struct gri_slot *slot, const char *image, bool made, bool removed);
+void gri_finish_link_too(struct gri_slot *slot, const char *image);
 void gri_finish_verdict(struct gri_slot *slot, const struct gri_verdict *verdict);
 
 #endif

@@ -67,6 +67,13 @@ const struct gri_plan *gri_plan_of(const struct gri_slot *slot) {
     return slot->plan->plan;
 }
 
+size_t gri_plan_outputs(const struct gri_slot *slot, const char *names[GRI_OUTPUTS_MAX]) {
+    struct gri_codec *codec = slot->worker->o.codec;
+    if (codec->ops->outputs != NULL) return codec->ops->outputs(codec, slot->plan->plan, names);
+    names[0] = "";
+    return 1;
+}
+
 struct gri_slice gri_plan_definition(const struct gri_slot *slot) {
     return gri_bytes_slice(&slot->plan->request.body);
 }

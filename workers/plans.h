@@ -15,6 +15,8 @@ void gri_plans_destroy(struct gri_plans *plans);
 void gri_plans_let_go(struct gri_slot *slot);
 /* The plan that the slot holds; any thread. */
 const struct gri_plan *gri_plan_of(const struct gri_slot *slot);
+/* How many outputs it has, and their names (borrowed as the plan is). */
+size_t gri_plan_outputs(const struct gri_slot *slot, const char *names[GRI_OUTPUTS_MAX]);
 /* Its canonical JSON, borrowed as long as the slot holds the plan. */
 struct gri_slice gri_plan_definition(const struct gri_slot *slot);
 /* No definition is being loaded. */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINGERS_MS = 500 };
 enum { FAILED_WAIT_MS = 500 };
 
 /* --- events of reclaims ------------------------------------------------------------------------------------------------ */
@@ -115,20 +114,10 @@ static void reclaim_done(struct gri_op *op) {
     gri_worker_kick(worker);
 }
 
-/* Has it waited for its host so long that it holds nothing but its place? */
-static bool lingers(const struct gri_slot *slot, int64_t now) {
-    bool waits = slot->stage == GRI_STAGE_GATE || slot->stage == GRI_STAGE_FETCH || slot->stage == GRI_STAGE_TURN;
-    return waits && now - slot->stage_since_ms >= LINGERS_MS;
-}
-
-/* Jobs to ask for. Those that linger at hosts that drip, stall or are in demand are not counted, up to o.lingering: a worker
- * must not wait with the hosts that somebody made slow. */
+/* Jobs to ask for: those that linger are not counted. */
 static size_t room(const struct gri_worker *worker) {
-    int64_t now = gri_now_ms(worker->o.loop);
-    size_t lingering = 0, slots = worker->o.slots - worker->o.lingering, busy = gri_worker_busy(worker);
-    for (size_t i = 0; i < worker->o.slots && lingering < worker->o.lingering; i++)
-        if (lingers(&worker->slots[i], now)) lingering++;
-    return busy - lingering < slots ? slots - (busy - lingering) : 0;
+    size_t slots = worker->o.slots - worker->o.lingering, busy = gri_worker_busy(worker) - worker->lingering.count;
+    return busy < slots ? slots - busy : 0;
 }
 
 static void ask_new(struct gri_worker *worker) {

@@ -12,7 +12,10 @@ enum gri_stage {
     GRI_STAGE_FREE, /* no job */
     GRI_STAGE_CHECK,
     GRI_STAGE_OWN,
+    GRI_STAGE_RECALL,
     GRI_STAGE_PLAN,
+    GRI_STAGE_SET,
+    GRI_STAGE_ROBOTS,
     GRI_STAGE_TURN,
     GRI_STAGE_GATE,
     GRI_STAGE_FETCH,
@@ -28,6 +31,7 @@ enum gri_stage {
 };
 
 struct gri_host;
+struct gri_image_recall;
 struct gri_isolation;
 struct gri_plan_entry;
 
@@ -37,7 +41,9 @@ struct gri_slot {
     enum gri_stage stage;
     uint64_t generation;    /* rises with every job: an answer for an earlier one is recognised */
     int64_t stage_since_ms; /* entered the stage */
-    bool lost;              /* fenced or past its deadline: no heartbeat, no further step; released when it comes back */
+    bool lingers;           /* lingering.h: it takes no slot */
+    int64_t lingers_since_ms;
+    bool lost; /* fenced or past its deadline: no heartbeat, no further step; released when it comes back */
 
     struct gri_job_entry entry;
     struct gri_url_record record; /* as CHECK read it */
@@ -51,6 +57,9 @@ struct gri_slot {
     int holds;                /* times it waited in its slot for a throttled host */
     int64_t limited_since_ms; /* first 429 met in this slot; 0 none */
 
+    struct gri_image_recall
+        *recalled; /* RECALL to FETCH: what is there of the picture that may have changed; NULL: nothing sound */
+
     struct gri_plan_entry *plan; /* from PLAN on */
     struct gri_fetch fetch;      /* FETCH to the end of TRANSFORM; its body is the source */
     bool fetch_open;             /* fetch holds something to clear */
@@ -61,16 +70,20 @@ struct gri_slot {
     struct gri_task task; /* VERIFY, TRANSFORM */
     atomic_bool running;  /* a CPU thread has begun the task and not ended it */
     double transform_seconds, encode_seconds;
+    int decodes; /* times the source's pixels were decoded */
     enum gri_status cpu_status;
 
-    struct gri_image image;     /* VERIFY to INSERT or HEAL */
-    bool heal, own;             /* LOOKUP found these bytes, but their picture is damaged; it is of this job */
+    struct gri_image image;   /* VERIFY to INSERT or HEAL: of the first output */
+    struct gri_image *others; /* of the outputs behind it; NULL: there are none */
+    size_t outputs;           /* how many there are, these included: from when the images have their _id */
+    bool own_set;             /* OWN has found one of several outputs: are all of them there? */
+    unsigned heal, own; /* LOOKUP, a bit an output: these bytes are stored, but their picture is damaged; it is of this job */
     struct gri_attempt attempt; /* set by the leaf that fails */
     struct gri_error error;
-    bool failed;              /* FINISH writes a failure: an event goes with it */
+    bool failed;               /* FINISH writes a failure: an event goes with it */
     struct gri_bytes rejected; /* FINISH: the beginning of what the host sent in vain, for that event */
     int64_t rejected_bytes;    /* the whole of it */
-    struct gri_finish finish; /* FINISH */
+    struct gri_finish finish;  /* FINISH */
 };
 
 struct gri_slot_list {
@@ -85,6 +98,14 @@ static inline void gri_slot_list_push(struct gri_slot_list *list, struct gri_slo
     else
         list->head = slot;
     list->tail = slot;
+    list->count++;
+}
+
+/* In front of all: what was used last is still warm. */
+static inline void gri_slot_list_push_front(struct gri_slot_list *list, struct gri_slot *slot) {
+    slot->next = list->head;
+    list->head = slot;
+    if (list->tail == NULL) list->tail = slot;
     list->count++;
 }
 

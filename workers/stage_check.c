@@ -40,10 +40,12 @@ static bool is_wanted(const struct gri_slot *slot) {
     return slot->record.state == GRI_URL_QUEUED && slot->record.run == slot->entry.job.run && is_pinned(slot);
 }
 
-/* Done by another while an earlier delivery of this entry had its image stored and died before it was linked: OWN looks, and
- * goes no further where there is none. */
+/* Done by another, cancelled, or its record deleted, while an earlier delivery of this entry had its image stored and died before
+ * it was linked: OWN looks, and goes no further where there is none. Of a deleted record the ledger has the image removed. */
 static bool may_have_an_orphan(const struct gri_slot *slot) {
-    return slot->record.state == GRI_URL_DONE && slot->entry.deliveries > 1 && is_pinned(slot);
+    enum gri_url_state state = slot->record.state;
+    bool ended = (state == GRI_URL_DONE || state == GRI_URL_DEAD) && is_pinned(slot);
+    return (ended || state == GRI_URL_ABSENT) && slot->entry.deliveries > 1;
 }
 
 static void settle(struct gri_flight *flight) {

@@ -4,6 +4,7 @@
 #include "pipeline.h"
 #include "worker_state.h"
 #include <grisaille/crash_point.h>
+#include <string.h>
 
 bool gri_fetch_settle(struct gri_slot *slot) {
     struct gri_worker *worker = slot->worker;
@@ -31,7 +32,15 @@ bool gri_fetch_settle(struct gri_slot *slot) {
 static void fetched(struct gri_op *op) {
     struct gri_fetch *fetch = gri_container_of(op, struct gri_fetch, op);
     struct gri_slot *slot = gri_container_of(fetch, struct gri_slot, fetch);
-    gri_pipeline_advance(slot, gri_fetch_settle(slot) ? GRI_OUTCOME_NEXT : GRI_OUTCOME_FAILED);
+    if (!gri_fetch_settle(slot)) {
+        gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
+        return;
+    }
+    /* A tag or a date means something at its own address alone. */
+    bool elsewhere =
+        fetch->not_modified && (fetch->final_url == NULL || strcmp(fetch->final_url, slot->recalled->final_url) != 0);
+    if (fetch->not_modified && !elsewhere) gri_recall_take(slot);
+    gri_pipeline_advance(slot, elsewhere ? GRI_OUTCOME_AGAIN : GRI_OUTCOME_NEXT);
 }
 
 void gri_fetch_enter(struct gri_slot *slot) {
@@ -39,6 +48,10 @@ void gri_fetch_enter(struct gri_slot *slot) {
     gri_fetch_init(&slot->fetch, slot->entry.job.url);
     slot->fetch_open = true;
     slot->fetch.op.done = fetched;
+    if (slot->recalled != NULL) {
+        slot->fetch.known_etag = slot->recalled->etag;
+        slot->fetch.known_modified = slot->recalled->last_modified;
+    }
     fetcher->ops->fetch(fetcher, &slot->fetch);
 }
 

@@ -3,13 +3,23 @@
 #include "pipeline.h"
 #include "worker_state.h"
 #include <stdlib.h>
+#include <string.h>
 
 static void finish_begin(struct gri_slot *slot, enum gri_finish_kind kind) {
-    slot->finish = (struct gri_finish){.kind = kind, .run = slot->entry.job.run};
+    slot->finish = (struct gri_finish){.kind = kind, .run = slot->entry.job.run, .renewal = slot->record.renewal};
     gri_copy(slot->finish.key, sizeof slot->finish.key, slot->entry.job.key);
     gri_copy(slot->finish.pipeline, sizeof slot->finish.pipeline, slot->entry.job.pipeline);
-    slot->finish.bytes = slot->image.source.bytes > 0 ? slot->image.source.bytes : slot->fetch_open ? (int64_t)slot->fetch.body.len : 0;
+    slot->finish.bytes = slot->image.source.bytes > 0 ? slot->image.source.bytes
+                         : slot->fetch_open           ? (int64_t)slot->fetch.body.len
+                                                      : 0;
     slot->finish.ms = gri_pipeline_worked_ms(slot);
+}
+
+/* What of the source became known: the _id of an image begins with its sum. */
+static enum gri_renewed renewed_by(const struct gri_slot *slot, const char *image, bool removed) {
+    if (!slot->record.renewing) return GRI_RENEWED_NONE;
+    if (removed) return GRI_RENEWED_REMOVED;
+    return strncmp(image, slot->record.renew_from, GRI_SHA256_HEX - 1) == 0 ? GRI_RENEWED_UNCHANGED : GRI_RENEWED_CHANGED;
 }
 
 void gri_finish_link(struct gri_slot *slot, const char *image, bool made, bool removed) {
@@ -17,13 +27,23 @@ void gri_finish_link(struct gri_slot *slot, const char *image, bool made, bool r
     gri_copy(slot->finish.image, sizeof slot->finish.image, image);
     slot->finish.made = made;
     slot->finish.removed = removed;
+    slot->finish.renewed = renewed_by(slot, image, removed);
     slot->failed = false;
+}
+
+void gri_finish_link_too(struct gri_slot *slot, const char *image) {
+    struct gri_finish *finish = &slot->finish;
+    GRI_ASSERT(finish->other_count < GRI_OUTPUTS_MAX - 1);
+    if (strcmp(finish->image, image) == 0) return; /* a tombstone stands for all of them */
+    gri_copy(finish->others[finish->other_count++], sizeof *finish->others, image);
 }
 
 void gri_finish_verdict(struct gri_slot *slot, const struct gri_verdict *verdict) {
     bool dead = verdict->kind == GRI_VERDICT_DEAD;
     finish_begin(slot, dead ? GRI_FINISH_DEAD : GRI_FINISH_WAIT);
     slot->finish.error = verdict->error;
+    bool kept = dead && slot->record.renewing; /* the URL stays what it was: the picture that it has is still there */
+    if (kept) slot->finish.renewed = GRI_RENEWED_FAILED;
     slot->finish.delay_ms = verdict->delay_ms;
     slot->finish.charge = verdict->charge;
     slot->finish.limited = verdict->limited;
@@ -32,7 +52,8 @@ void gri_finish_verdict(struct gri_slot *slot, const struct gri_verdict *verdict
             dead           ? GRI_WARN
             : slot->failed ? GRI_INFO
                            : GRI_DEBUG,
-            dead              ? "dead_letter"
+            kept              ? "refresh_failed"
+            : dead            ? "dead_letter"
             : verdict->charge ? "attempt_failed"
                               : "job_deferred",
             GRI_TEXT("job", slot->entry.job.key), GRI_TEXT("url", slot->entry.job.url),
@@ -55,9 +76,11 @@ static void finish_answered(struct gri_op *op) {
 }
 
 static struct gri_event event_of(const struct gri_slot *slot) {
-    bool dead = slot->finish.kind == GRI_FINISH_DEAD;
+    bool kept = slot->finish.renewed == GRI_RENEWED_FAILED, dead = slot->finish.kind == GRI_FINISH_DEAD && !kept;
     return (struct gri_event){.level = dead ? GRI_ERROR : GRI_WARN,
-                              .event = dead ? "dead_letter" : "attempt_failed",
+                              .event = kept   ? "refresh_failed"
+                                       : dead ? "dead_letter"
+                                              : "attempt_failed",
                               .catalog = slot->record.catalog,
                               .key = slot->entry.job.key,
                               .url = slot->entry.job.url,
@@ -71,6 +94,19 @@ static struct gri_event event_of(const struct gri_slot *slot) {
                               .body_bytes = slot->rejected.len > 0 ? slot->rejected_bytes : 0};
 }
 
+/* The host has another picture now. */
+static struct gri_event change_of(const struct gri_slot *slot) {
+    return (struct gri_event){.level = GRI_INFO,
+                              .event = "source_changed",
+                              .catalog = slot->record.catalog,
+                              .key = slot->entry.job.key,
+                              .url = slot->entry.job.url,
+                              .host = slot->host,
+                              .worker = slot->worker->name,
+                              .detail = slot->finish.image,
+                              .ms = slot->worked_ms};
+}
+
 static void finish_submit(struct gri_flight *flight) {
     struct finish_flight *finish = gri_container_of(flight, struct finish_flight, flight);
     struct gri_ledger *ledger = flight->lane->worker->o.ledger;
@@ -81,6 +117,7 @@ static void finish_submit(struct gri_flight *flight) {
         const struct gri_slot *slot = flight->slots[i];
         finish->request.items[i] = slot->finish;
         if (slot->failed) finish->events[finish->request.event_count++] = event_of(slot);
+        if (slot->finish.renewed == GRI_RENEWED_CHANGED) finish->events[finish->request.event_count++] = change_of(slot);
     }
     finish->request.events = finish->events;
     ledger->ops->finish(ledger, &finish->request);
@@ -118,7 +155,7 @@ void gri_finish_enter(struct gri_slot *slot) {
     gri_slot_fetch_clear(slot);
     gri_isolation_clear(slot);
     gri_isolate_let_go(slot);
-    gri_image_clear(&slot->image);
+    gri_slot_images_clear(slot);
     gri_lane_add(&slot->worker->finish, slot);
 }
 

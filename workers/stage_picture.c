@@ -6,10 +6,13 @@
 #include "worker_state.h"
 #include <grisaille/clock.h>
 #include <grisaille/image_sums.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* For metrics alone, on a thread that may not ask the loop; no decision rests on it. */
-static double seconds_now(void) { return (double)gri_clock_ns() / 1e9; }
+static double seconds_now(void) {
+    return (double)gri_clock_ns() / 1e9;
+}
 
 /* --- handing out ------------------------------------------------------------------------------------------------------ */
 
@@ -43,13 +46,40 @@ static void verify_work(struct gri_task *task) {
     atomic_store(&slot->running, false);
 }
 
+struct gri_image *gri_slot_image(struct gri_slot *slot, size_t index) {
+    return index == 0 ? &slot->image : &slot->others[index - 1];
+}
+
+void gri_slot_images_clear(struct gri_slot *slot) {
+    gri_image_clear(&slot->image);
+    for (size_t i = 1; i < slot->outputs; i++)
+        gri_image_clear(&slot->others[i - 1]);
+    free(slot->others);
+    slot->others = NULL;
+    slot->outputs = 0;
+}
+
+void gri_picture_identify(struct gri_slot *slot) {
+    const char *names[GRI_OUTPUTS_MAX];
+    size_t count = gri_plan_outputs(slot, names);
+    GRI_ASSERT(slot->outputs == 0 || slot->outputs == count);
+    if (slot->outputs == 0 && count > 1) slot->others = gri_calloc(count - 1, sizeof *slot->others);
+    slot->outputs = count;
+    for (size_t i = 0; i < count; i++) {
+        struct gri_image *image = gri_slot_image(slot, i);
+        gri_image_job(slot->entry.job.key, slot->record.renewal, image->job);
+        gri_copy(image->pipeline, sizeof image->pipeline, slot->entry.job.pipeline);
+        gri_copy(image->output, sizeof image->output, names[i]);
+        image->fetched_at_ms = slot->image.fetched_at_ms;
+        if (i > 0) gri_copy(image->sums.source, sizeof image->sums.source, slot->image.sums.source);
+        gri_image_set_id(image);
+    }
+}
+
 static void verify_done(struct gri_task *task) {
     struct gri_slot *slot = slot_of(task);
-    struct gri_image *image = &slot->image;
     gri_picture_submit_waiting(slot->worker);
-    gri_copy(image->job, sizeof image->job, slot->entry.job.key);
-    gri_copy(image->pipeline, sizeof image->pipeline, slot->entry.job.pipeline);
-    gri_image_set_id(image);
+    gri_picture_identify(slot);
     gri_pipeline_advance(slot, GRI_OUTCOME_NEXT);
 }
 
@@ -60,12 +90,12 @@ void gri_verify_enter(struct gri_slot *slot) {
 /* --- TRANSFORM -------------------------------------------------------------------------------------------------------- */
 
 /* What is known of the source and of what ran. */
-static void describe(struct gri_slot *slot, const struct gri_picture *picture) {
-    struct gri_image *image = &slot->image;
+static void describe(struct gri_slot *slot, const struct gri_picture *picture, struct gri_image *image) {
     struct gri_source *source = &image->source;
+    bool mine = picture->next == NULL && slot->fetch.final_url != NULL; /* the last one takes what the fetch has */
     source->url = gri_strdup(slot->entry.job.url);
-    source->final_url = slot->fetch.final_url != NULL ? slot->fetch.final_url : gri_strdup(slot->entry.job.url);
-    slot->fetch.final_url = NULL;
+    source->final_url = mine ? slot->fetch.final_url : gri_strdup(slot->fetch.final_url != NULL ? slot->fetch.final_url : slot->entry.job.url);
+    if (mine) slot->fetch.final_url = NULL;
     gri_copy(source->host, sizeof source->host, slot->host);
     gri_copy(source->content_type, sizeof source->content_type, picture->source_type);
     gri_copy(source->etag, sizeof source->etag, slot->fetch.etag);
@@ -88,13 +118,37 @@ static enum gri_status make_picture(struct gri_slot *slot, struct gri_picture *p
     struct gri_picture *made = gri_isolated_picture(slot);
     if (made == NULL) return codec->ops->run(codec, gri_plan_of(slot), gri_bytes_slice(&slot->fetch.body), picture, &slot->error);
     *picture = *made;
-    gri_bytes_init(&made->output, 0); /* it is the caller's now */
+    gri_bytes_init(&made->output, 0); /* it is the caller's now, as are those behind it */
+    made->next = NULL;
     return GRI_OK;
+}
+
+/* A child may answer anything. */
+static enum gri_status describe_all(struct gri_slot *slot, const struct gri_picture *first) {
+    const struct gri_picture *picture = first;
+    slot->decodes = first->decodes;
+    for (size_t i = 0; i < slot->outputs; i++, picture = picture->next) {
+        struct gri_image *image = gri_slot_image(slot, i);
+        if (picture == NULL || strcmp(picture->name, image->output) != 0)
+            return gri_fail(&slot->error, GRI_R_transform, "the pictures that were made are not the pipeline's outputs");
+        describe(slot, picture, image);
+    }
+    return GRI_OK;
+}
+
+/* Each picture goes as soon as its text is there. */
+static enum gri_status encode_all(struct gri_slot *slot, struct gri_picture *first) {
+    enum gri_status status = GRI_OK;
+    struct gri_picture *picture = first;
+    for (size_t i = 0; status == GRI_OK && i < slot->outputs; i++, picture = picture->next) {
+        status = gri_image_encode(slot->worker->o.crypto, gri_slot_image(slot, i), &picture->output, &slot->error);
+        gri_bytes_clear(&picture->output);
+    }
+    return status;
 }
 
 static void transform_work(struct gri_task *task) {
     struct gri_slot *slot = slot_of(task);
-    struct gri_worker *worker = slot->worker;
     struct gri_picture picture = {0};
     atomic_store(&slot->running, true);
     double began = seconds_now();
@@ -102,9 +156,9 @@ static void transform_work(struct gri_task *task) {
     double transformed = seconds_now();
     slot->transform_seconds = transformed - began;
     if (slot->cpu_status == GRI_OK) {
-        describe(slot, &picture);
+        slot->cpu_status = describe_all(slot, &picture);
         gri_bytes_clear(&slot->fetch.body);
-        slot->cpu_status = gri_image_encode(worker->o.crypto, &slot->image, &picture.output, &slot->error);
+        if (slot->cpu_status == GRI_OK) slot->cpu_status = encode_all(slot, &picture);
         gri_picture_clear(&picture);
         slot->encode_seconds = seconds_now() - transformed;
     }

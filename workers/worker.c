@@ -4,6 +4,7 @@
 #include "hosts.h"
 #include "pipeline.h"
 #include "plans.h"
+#include "robots.h"
 #include "worker_state.h"
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ static void fill_defaults(struct gri_worker_options *o) {
     o->heartbeat_ms = or_default(o->heartbeat_ms, 5000);
     o->reclaim_ms = or_default(o->reclaim_ms, 5000);
     o->read_block_ms = or_default(o->read_block_ms, 2000);
+    o->robots.keep_ms = or_default(o->robots.keep_ms, 3600000);
     o->job_timeout_ms = or_default(o->job_timeout_ms, 90000);
     o->host_concurrency = (int)or_default(o->host_concurrency, 8);
     o->retry.max_attempts = (int)or_default(o->retry.max_attempts, 8);
@@ -46,16 +48,28 @@ struct gri_worker *gri_worker_create(const struct gri_worker_options *options) {
     }
     gri_lane_init(&worker->check, worker, &gri_check_flight);
     gri_lane_init(&worker->lookup, worker, &gri_lookup_flight);
+    gri_lane_init(&worker->recall, worker, &gri_recall_flight);
     gri_lane_init(&worker->heal, worker, &gri_heal_flight);
     gri_lane_init(&worker->insert, worker, &gri_insert_flight);
     gri_lane_init(&worker->finish, worker, &gri_finish_flight);
     gri_lane_init(&worker->ack, worker, &gri_ack_flight);
     worker->hosts = gri_hosts_create(worker);
     worker->plans = gri_plans_create(worker);
+    worker->robots = gri_robots_create(worker);
     gri_heartbeat_init(worker);
     gri_worker_metrics_init(&worker->metrics, worker->o.metrics);
     worker->last_tick_ms = gri_now_ms(worker->o.loop);
     return worker;
+}
+
+void gri_worker_reload(struct gri_worker *worker, const struct gri_worker_options *options) {
+    struct gri_worker_options filled = *options;
+    fill_defaults(&filled);
+    worker->o.retry = filled.retry;
+    worker->o.job_timeout_ms = filled.job_timeout_ms;
+    worker->o.host_concurrency = filled.host_concurrency;
+    worker->o.robots = filled.robots;
+    gri_robots_reload(worker->robots);
 }
 
 static void ticked(void *arg) {
@@ -63,9 +77,10 @@ static void ticked(void *arg) {
     worker->tick = gri_timer_start(worker->o.loop, TICK_MS, ticked, worker);
     worker->last_tick_ms = gri_now_ms(worker->o.loop);
     gri_heartbeat_check_deadlines(worker);
+    gri_lingering_tick(worker);
     gri_hosts_tick(worker->hosts);
     gri_picture_submit_waiting(worker); /* the executor may be another's, too, and full for a while */
-    gri_worker_metrics_slots(&worker->metrics, worker->slots, worker->o.slots);
+    gri_worker_metrics_slots(&worker->metrics, worker->slots, worker->o.slots, worker->o.lingering);
     gri_reader_turn(worker);
     gri_drain_turn(worker);
 }
@@ -115,6 +130,7 @@ void gri_worker_destroy(struct gri_worker *worker) {
     gri_heartbeat_clear(worker);
     gri_lane_clear(&worker->check);
     gri_lane_clear(&worker->lookup);
+    gri_lane_clear(&worker->recall);
     gri_lane_clear(&worker->heal);
     gri_lane_clear(&worker->insert);
     gri_lane_clear(&worker->finish);
@@ -123,6 +139,7 @@ void gri_worker_destroy(struct gri_worker *worker) {
         gri_slot_clear(&worker->slots[i]);
     gri_plans_destroy(worker->plans);
     gri_hosts_destroy(worker->hosts);
+    gri_robots_destroy(worker->robots);
     free(worker->slots);
     free(worker);
 }

@@ -7,7 +7,9 @@
  *
  * Memory is bounded: a job in hand holds at most its source (the fetcher's cap) and its output twice (as bytes and as
  * base64, at most GRI_BASE64_MAX); there are `slots` of them. The source is freed once the output exists, the output once
- * the base64 text was checked. Hosts and plans are bounded tables. */
+ * the base64 text was checked. `lingering` others hold a connection and the beginning of a source (64 KiB): one that gets more
+ * of it is looked for four times a second, and takes a slot; where there is none, nothing is read until there is. Hosts and
+ * plans are bounded tables. */
 #ifndef GRISAILLE_WORKER_H
 #define GRISAILLE_WORKER_H
 
@@ -30,6 +32,14 @@ struct gri_retry_policy {
     int64_t max_age_ms;   /* 86400000: dead as rate_limited after that long since its first 429 */
 };
 
+/* What the hosts' robots.txt count for (workers/robots.h). */
+struct gri_robots_policy {
+    bool obey;       /* ask first */
+    bool delay;      /* and keep a Crawl-delay, as the whole fleet */
+    int64_t keep_ms; /* 3600000: how long a robots.txt is believed */
+    char agent[64];  /* whom it must mean: a product token */
+};
+
 struct gri_worker_options {
     const char *name;    /* the consumer's name, unique in the fleet; copied */
     const char *version; /* "grisaille 0.1.0", for made_by; copied */
@@ -48,7 +58,7 @@ struct gri_worker_options {
     struct gri_metrics *metrics;   /* NULL: none */
     /* 0 stands for the default. */
     size_t slots;           /* 64: jobs in hand */
-    size_t lingering;       /* 0: jobs in hand beside these that wait for a slow host or for its turn, and so keep no other out */
+    size_t lingering;       /* 0: jobs in hand beside these that wait for slow or silent hosts (lingering.h) */
     size_t batch;           /* 32: items of a micro-batch */
     int64_t batch_ms;       /* 5: how long one waits for more */
     int64_t lease_ms;       /* 30000: idle that long, an entry may be reclaimed */
@@ -58,6 +68,7 @@ struct gri_worker_options {
     int64_t job_timeout_ms; /* 90000: from fetch to encode (waiting for MongoDB does not count) */
     int host_concurrency;   /* 8: fetches at once from one host by this worker, where `limit` says nothing else */
     struct gri_retry_policy retry;
+    struct gri_robots_policy robots;
 
     void *hooks; /* handed to the callbacks below; all on the loop's thread */
     /* What the rules say of a host (NULL: nothing). Preset: host_concurrency, 0 (no budget), "". `name` is the label of its
@@ -75,6 +86,8 @@ struct gri_worker;
 struct gri_worker *gri_worker_create(const struct gri_worker_options *options);
 /* Sets stream->changed, opens the stream (its owner closes it) and begins to read when it is up. */
 void gri_worker_start(struct gri_worker *worker);
+/* Retry policy, job_timeout_ms and host_concurrency are these from now on; all else stays as it was. */
+void gri_worker_reload(struct gri_worker *worker, const struct gri_worker_options *options);
 /* Reads no more, finishes and acks what is in hand, leaves the group, then calls done(arg) once, on the loop's thread, not
  * from inside this call. While a server is away it waits: the caller has the last word (a grace period). */
 void gri_worker_drain(struct gri_worker *worker, void (*done)(void *arg), void *arg);

@@ -35,6 +35,8 @@ void gri_worker_metrics_init(struct gri_worker_metrics *m, struct gri_metrics *r
     m->stored = finished(registry, "outcome=\"stored\"");
     m->duplicate_content = finished(registry, "outcome=\"duplicate_content\"");
     m->dead = finished(registry, "outcome=\"dead\"");
+    m->unchanged = finished(registry, "outcome=\"unchanged\"");
+    m->refresh_failed = finished(registry, "outcome=\"refresh_failed\"");
     m->fetch_bytes = gri_metrics_counter(registry, "grisaille_fetch_bytes_total", "Bytes of bodies fetched", "");
     m->reclaims = gri_metrics_counter(registry, "grisaille_reclaims_total", "Entries taken over from a silent worker", "");
     m->fenced = gri_metrics_counter(registry, "grisaille_fenced_total", "Entries that turned out to be another's", "");
@@ -50,7 +52,10 @@ void gri_worker_metrics_init(struct gri_worker_metrics *m, struct gri_metrics *r
                                           end_bounds, COUNT_OF(end_bounds));
     m->image_size = gri_metrics_histogram(registry, "grisaille_image_size_bytes", "Bytes of transformed images", "", size_bounds,
                                           COUNT_OF(size_bounds));
+    m->decodes = gri_metrics_counter(registry, "grisaille_source_decodes_total",
+                                     "Sources whose pixels were decoded, once for all outputs", "");
     m->free = slots(registry, "state=\"free\"");
+    m->lingering = slots(registry, "state=\"lingering\"");
     m->fetching = slots(registry, "state=\"fetching\"");
     m->transforming = slots(registry, "state=\"transforming\"");
     m->storing = slots(registry, "state=\"storing\"");
@@ -81,11 +86,18 @@ void gri_worker_metrics_fetched(struct gri_worker_metrics *m, const struct gri_f
                     1);
 }
 
+void gri_worker_metrics_robots(struct gri_worker_metrics *m, const char *outcome) {
+    count(m->registry, "grisaille_robots_fetches_total", "Fetches of a robots.txt, by what came of them", "outcome", outcome);
+}
+
 void gri_worker_metrics_pictured(struct gri_worker_metrics *m, const struct gri_slot *slot) {
     if (slot->cpu_status == GRI_OK) {
         gri_histogram_observe(m->transform, slot->transform_seconds);
         gri_histogram_observe(m->encode, slot->encode_seconds);
+        gri_counter_add(m->decodes, slot->decodes);
         gri_histogram_observe(m->image_size, (double)slot->image.bytes);
+        for (size_t i = 1; i < slot->outputs; i++)
+            gri_histogram_observe(m->image_size, (double)slot->others[i - 1].bytes);
     } else if (strcmp(gri_reason_info(slot->error.reason)->group, "image") == 0) {
         count(m->registry, "grisaille_images_rejected_total", "Sources that are no acceptable image", "reason",
               gri_reason_name(slot->error.reason));
@@ -99,7 +111,11 @@ void gri_worker_metrics_finished(struct gri_worker_metrics *m, const struct gri_
               gri_reason_name(finish->error.reason));
         return;
     }
-    if (finish->kind == GRI_FINISH_DEAD) {
+    if (finish->renewed == GRI_RENEWED_FAILED) {
+        gri_counter_add(m->refresh_failed, 1);
+    } else if (finish->renewed == GRI_RENEWED_UNCHANGED) {
+        gri_counter_add(m->unchanged, 1);
+    } else if (finish->kind == GRI_FINISH_DEAD) {
         gri_counter_add(m->dead, 1);
         count(m->registry, "grisaille_dead_letters_total", "Jobs that will not be tried again", "reason",
               gri_reason_name(finish->error.reason));
@@ -121,16 +137,20 @@ void gri_worker_metrics_healed(struct gri_worker_metrics *m) {
                     1);
 }
 
-void gri_worker_metrics_slots(struct gri_worker_metrics *m, const struct gri_slot *slots, size_t slot_count) {
-    size_t free = 0, fetching = 0, transforming = 0;
+void gri_worker_metrics_slots(struct gri_worker_metrics *m, const struct gri_slot *slots, size_t slot_count,
+                              size_t lingering_max) {
+    size_t free = 0, lingering = 0, fetching = 0, transforming = 0;
     for (size_t i = 0; i < slot_count; i++) {
         const char *state = gri_pipeline_stage(slots[i].stage)->gauge;
         free += strcmp(state, "free") == 0;
-        fetching += strcmp(state, "fetching") == 0;
+        lingering += slots[i].lingers;
+        fetching += strcmp(state, "fetching") == 0 && !slots[i].lingers;
         transforming += strcmp(state, "transforming") == 0;
     }
-    gri_gauge_set(m->free, (double)free);
+    size_t reserved = lingering_max - lingering; /* for those that linger, though nobody does */
+    gri_gauge_set(m->free, (double)(free > reserved ? free - reserved : 0));
+    gri_gauge_set(m->lingering, (double)lingering);
     gri_gauge_set(m->fetching, (double)fetching);
     gri_gauge_set(m->transforming, (double)transforming);
-    gri_gauge_set(m->storing, (double)(slot_count - free - fetching - transforming));
+    gri_gauge_set(m->storing, (double)(slot_count - free - lingering - fetching - transforming));
 }

@@ -6,6 +6,7 @@
 #include "drain.h"
 #include "flight.h"
 #include "heartbeat.h"
+#include "lingering.h"
 #include "reader.h"
 #include "worker_metrics.h"
 
@@ -16,15 +17,17 @@ struct gri_worker {
     struct gri_slot *slots; /* o.slots of them: those asked for and the lingering */
     struct gri_slot_list free;
 
-    struct gri_lane check, lookup, heal, insert, finish, ack;
+    struct gri_lane check, lookup, recall, heal, insert, finish, ack;
     struct gri_hosts *hosts;
     struct gri_plans *plans;
+    struct gri_robots *robots;
     struct gri_slot_list cpu_waiting; /* VERIFY or TRANSFORM, while the executor's queue is full */
 
     struct gri_slot_list turn_waiting; /* TURN */
     struct gri_slot *turn;             /* the one job that runs isolated, or NULL */
 
     struct gri_reader reader;
+    struct gri_lingering lingering;
     struct gri_heartbeat heartbeat;
     struct gri_drain drain;
     struct gri_worker_metrics metrics;

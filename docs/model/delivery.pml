@@ -3,16 +3,22 @@
  * source and gives content 0 or 1, anew at each fetch. Schedulers feed, admit, dispatch, repeat and sweep; workers read, check,
  * fetch, insert, link and ack.
  *
- * Each atomic block is one request to a server (one script, one write of MongoDB). Between any two of them anything may happen:
+ * Each step is one request to a server (one script, one write of MongoDB). Between any two of them anything may happen:
  *   crash   the process is gone, its successor has another name; what it owned stays pending until somebody reclaims it
  *   pause   the process looks dead for a while (no heartbeat) and goes on all the same: the zombie
  *   flush   Redis is emptied, or (ROLLBACK) goes back to a copy of itself
  *   unknown a write of MongoDB was done or not, and nobody is told
- * With FAILURES, URL 0 may fail, and is tried again once. STARTED begins after admission. Budgets are finite. Time is not modelled: whoever may wait, may wait for any time; a reclaim is possible as soon as the owner
- * looks dead. `inflight` and the entry of a job are changed in one script, so that here they are one variable.
+ * With FAILURES, URL 0 may fail, and is tried again once. STARTED begins after admission. Budgets are finite. Time is not
+ * modelled: whoever may wait, may wait for any time; a reclaim is possible as soon as the owner looks dead. `inflight` and the
+ * entry of a job are changed in one script, so that here they are one variable.
  *
- * Safety: assertions at each write. Liveness: the process `oracle` runs when nothing else can, and asserts that all has ended;
- * tools/check-model also looks for cycles (there is none: every run ends). Switches that take one rule away must fail. */
+ * One Promela process takes the steps of all. After each, like processes and like entries stand in order (sort): which of two
+ * workers does something makes no difference, so that one state stands for up to eight. That is what lets two workers, two
+ * schedulers, two URLs and all faults together be visited whole. An atomic block is a choice who acts, one request, and that order.
+ *
+ * Safety: assertions at each write. Liveness, without any fairness: where nobody can move, all has ended (the last assertions);
+ * and no run is endless (a cycle would pass through the label `accept`). tools/check-model looks for both, and takes rules away,
+ * one at a time, by the switches below: each time one of them must fail. */
 
 #ifndef WORKERS
 #define WORKERS 2
@@ -30,7 +36,7 @@
 #define FLUSHES 1
 #endif
 #ifndef UNKNOWNS
-#define UNKNOWNS 1
+#define UNKNOWNS 0
 #endif
 
 #define URLS 2
@@ -56,321 +62,349 @@ bit admitted;
 #ifdef NO_REANNOUNCE
 bit announced;
 #endif
-byte image[2];     /* by content: the job that made it + 1; 0 none */
+byte image[2];      /* by content: the job that made it + 1; 0 none */
 byte made_by[URLS]; /* by job: the content of its image + 1; 0 none */
-bit linked[4];     /* url * 2 + content */
+bit linked[4];      /* url * 2 + content */
 
 /* --- Redis --- */
-byte job[URLS], job_owner[URLS], job_run[URLS]; /* the entry of each job, its inflight mark with it */
-byte chunk[2], chunk_owner[2];                  /* announcements of the chunk */
+byte job[URLS], job_owner[URLS] = NOBODY, job_run[URLS]; /* the entry of each job, its inflight mark with it */
+byte chunk[2], chunk_owner[2] = NOBODY;                  /* announcements of the chunk */
 #ifdef ROLLBACK
 byte kept_job[URLS], kept_run[URLS], kept_chunk[2];
+bit kept;
 #endif
 
-/* --- processes: workers 0 and 1, schedulers 2 and 3 --- */
-bit unheard[4]; /* looks dead */
-chan kill[4] = [0] of { bit };
+/* --- processes: workers 0 and 1, schedulers 2 and 3; what each is about to do, and what it knows --- */
+#define IDLE 0
+#define CHECK 1
+#define CHECK_AGAIN 2 /* redelivered */
+#define OWN 3         /* redelivered: was its image stored before? */
+#define FETCH 4
+#define INSERT 5
+#define FINISH 6
+#define ACK 7
+#define ACK_EARLY 8
+#define ANNOUNCE 9
+#define ADMIT 10
+#define ADMITTED 11 /* dispatch what is new */
+#define MARK 12
+#define MARK_EARLY 13
+#define SEND 14 /* dispatch one job: a retry that is due, or what the sweeper found */
+
+#define WORK 1
+#define SCHEDULE 2
+#define CRASH 3
+#define PAUSE 4
+#define LOSE 5
+#define KEEP 6
+
+byte at[4], url[4], run_of[4], more[4]; /* more: a worker's content; a scheduler's entry of the chunk */
+bit failed[2], mine[4];                 /* mine: (scheduler - 2) * 2 + url */
+bit unheard[4];                         /* looks dead */
 byte crashes, pauses, flushes, unknowns;
 
-#define LOOKS_DEAD(owner) (owner == NOBODY || unheard[owner])
+#ifdef NO_HEARTBEAT
+#define LOOKS_DEAD(owner) true
+#else
+#define LOOKS_DEAD(owner) (owner == NOBODY || unheard[owner & 3])
+#endif
 
 #ifdef NO_RECLAIM
-#define JOB_FREE(u) (job[u] == NEW)
-#define CHUNK_FREE(i) (chunk[i] == NEW)
+#define JOB_FREE(u, p) (job[u] == NEW)
+#define CHUNK_FREE(i, p) (chunk[i] == NEW)
 #else
-#define JOB_FREE(u) (job[u] == NEW || (job[u] == PENDING && job_owner[u] != me && LOOKS_DEAD(job_owner[u])))
-#define CHUNK_FREE(i) (chunk[i] == NEW || (chunk[i] == PENDING && chunk_owner[i] != me && LOOKS_DEAD(chunk_owner[i])))
+#define JOB_FREE(u, p) (job[u] == NEW || (job[u] == PENDING && job_owner[u] != p && LOOKS_DEAD(job_owner[u])))
+#define CHUNK_FREE(i, p) (chunk[i] == NEW || (chunk[i] == PENDING && chunk_owner[i] != p && LOOKS_DEAD(chunk_owner[i])))
 #endif
 
+#ifdef NO_SWEEPER
+#define LEFT_BEHIND(u) false
+#else
+#define LEFT_BEHIND(u) (state[u] == QUEUED && job[u] == GONE)
+#endif
+
+#ifdef NO_REANNOUNCE
+#define UNANNOUNCED (!admitted && !announced && chunk[0] == GONE && chunk[1] == GONE)
+#else
+#define UNANNOUNCED (!admitted && chunk[0] == GONE && chunk[1] == GONE)
+#endif
+
+#define WORKER_CAN(p) (at[p] != IDLE || JOB_FREE(0, p) || JOB_FREE(1, p))
+#define SCHEDULER_CAN(p) \
+    (at[p] != IDLE || UNANNOUNCED || CHUNK_FREE(0, p) || CHUNK_FREE(1, p) || state[0] == WAITING || state[1] == WAITING || \
+     LEFT_BEHIND(0) || LEFT_BEHIND(1))
+#define NOBODY_CAN \
+    (!WORKER_CAN(0) && (WORKERS < 2 || !WORKER_CAN(1)) && !SCHEDULER_CAN(2) && (SCHEDULERS < 2 || !SCHEDULER_CAN(3)))
+
+/* --- requests --- */
+
 /* One script: where the job is not inflight, XADD and HSET. */
-inline dispatch(v, r) {
+inline dispatch(u, r) {
     if
 #ifdef NO_INFLIGHT_CHECK
-    :: true -> assert(job[v] == GONE); /* two entries of one job */
+    :: true -> assert(job[u] == GONE); /* two entries of one job */
 #else
-    :: job[v] != GONE
+    :: job[u] != GONE
     :: else ->
 #endif
-        job[v] = NEW; job_owner[v] = NOBODY; job_run[v] = r
+        job[u] = NEW; job_owner[u] = NOBODY; job_run[u] = r
     fi
 }
 
 /* XACK, XDEL, HDEL; nothing where the entry is another's. */
-inline ack_job(v) {
+inline ack_job(u) {
     if
 #ifdef NO_FENCE
-    :: job[v] != GONE ->
+    :: job[u] != GONE ->
 #else
-    :: job[v] == PENDING && job_owner[v] == me ->
+    :: job[u] == PENDING && job_owner[u] == me ->
 #endif
-        assert(!(state[v] == QUEUED && turn[v] == job_run[v])); /* never acked while the ledger waits for this very run */
-        job[v] = GONE; job_owner[v] = 0; job_run[v] = 0
+        assert(!(state[u] == QUEUED && turn[u] == job_run[u])); /* never acked while the ledger waits for this very run */
+        job[u] = GONE; job_owner[u] = NOBODY; job_run[u] = 0
     :: else
     fi
 }
 
-inline link(v, k) {
+inline link(u, k) {
     assert(image[k] != 0); /* never done without its image */
     if
-    :: state[v] != DONE -> state[v] = DONE; linked[v * 2 + k] = 1
-    :: else -> if :: image[k] == v + 1 -> linked[v * 2 + k] = 1 :: else fi
+    :: state[u] != DONE -> state[u] = DONE; linked[u * 2 + k] = 1
+    :: else -> if :: image[k] == u + 1 -> linked[u * 2 + k] = 1 :: else fi
     fi
 }
 
 /* waiting, or dead after enough tries; only of this very run */
-inline write_failure(v, r) {
+inline write_failure(u, r) {
     if
 #ifdef NO_RUN_MATCH
-    :: state[v] == QUEUED ->
+    :: state[u] == QUEUED ->
 #else
-    :: state[v] == QUEUED && turn[v] == r ->
+    :: state[u] == QUEUED && turn[u] == r ->
 #endif
-        assert(r > charged[v]); /* one run is charged once */
-        charged[v] = r;
-        tries[v]++;
-        if :: tries[v] == TRIES -> state[v] = DEAD :: else -> state[v] = WAITING fi
+        assert(r > charged[u]); /* one run is charged once */
+        charged[u] = r;
+        tries[u]++;
+        if :: tries[u] == TRIES -> state[u] = DEAD :: else -> state[u] = WAITING fi
     :: else
     fi
 }
 
-inline insert_image(v, k) {
+inline insert_image(u, k) {
     if
 #ifndef NO_CONTENT_INDEX
     :: image[k] != 0 /* these bytes are there: link them */
 #endif
 #ifndef NO_JOB_INDEX
-    :: image[k] == 0 && made_by[v] != 0 -> k = made_by[v] - 1 /* an earlier delivery stored others: link those */
+    :: image[k] == 0 && made_by[u] != 0 -> k = made_by[u] - 1 /* an earlier delivery stored others: link those */
 #endif
     :: else ->
         assert(image[k] == 0);   /* at most one image per content */
-        assert(made_by[v] == 0); /* never stored twice for one job */
-        image[k] = v + 1;
-        made_by[v] = k + 1
+        assert(made_by[u] == 0); /* never stored twice for one job */
+        image[k] = u + 1;
+        made_by[u] = k + 1
     fi
 }
 
-#define FORGET_JOB u = 0; r = 0; c = 0; again = 0; failed = 0
+/* --- workers --- */
 
-proctype worker(byte me) {
-    byte u, r, c;
-    bit again, failed;
-top:
-    {
-        do
-        :: atomic { /* read, or reclaim */
-               if
-               :: JOB_FREE(0) -> u = 0
-               :: JOB_FREE(1) -> u = 1
-               fi;
-               again = (job[u] == PENDING);
-               job[u] = PENDING; job_owner[u] = me;
-               r = job_run[u]
-           }
-#ifdef ACK_BEFORE_LEDGER
-           atomic { ack_job(u) }
-#endif
-           atomic { /* check: only what is queued with this very run */
-               if
-               :: state[u] != QUEUED || turn[u] != r -> goto ack
-               :: else -> if :: again -> again = 0 :: else -> goto fetch fi
-               fi
-           }
-           atomic { if :: made_by[u] != 0 -> c = made_by[u] - 1; goto finish :: else fi } /* own: redelivered, and stored before */
-fetch:
-           atomic { /* fetch, and look for an image with these bytes */
-               if
-               :: c = 0
-               :: u == 1 -> c = 1
-#ifdef FAILURES
-               :: u == 0 -> failed = 1; goto finish
-#endif
-               fi;
-               if :: image[c] != 0 -> goto finish :: else fi
-           }
-insert:
-           atomic {
-               if
-               :: true -> insert_image(u, c)
-               :: unknowns < UNKNOWNS -> unknowns++; /* done, or not, and nobody is told: it is sent again */
-                   if :: true -> insert_image(u, c) :: true fi;
-#ifndef LINK_UNACKED
-                   goto insert
-#endif
-               fi
-           }
-finish:
-           atomic {
-               if
-               :: true -> if :: failed -> write_failure(u, r) :: else -> link(u, c) fi
-               :: unknowns < UNKNOWNS -> unknowns++;
-                   if
-                   :: true -> if :: failed -> write_failure(u, r) :: else -> link(u, c) fi
-                   :: true
-                   fi;
-#ifndef UNKNOWN_IS_DONE
-                   goto finish
-#endif
-               fi
-           }
-ack:
-           atomic { ack_job(u); FORGET_JOB }
-        od
-    } unless { atomic { kill[me]?_ -> FORGET_JOB; goto top } }
+inline forget(p) {
+    at[p] = IDLE; url[p] = 0; run_of[p] = 0; more[p] = 0;
+    if :: p < 2 -> failed[p] = 0 :: else -> mine[(p - 2) * 2] = 0; mine[(p - 2) * 2 + 1] = 0 fi
 }
 
-#define FORGET_ALL u = 0; r = 0; i = 0; mine[0] = 0; mine[1] = 0
+inline finish() {
+    if :: failed[me] -> write_failure(url[me], run_of[me]) :: else -> link(url[me], more[me]) fi
+}
 
-proctype scheduler(byte me) {
-    byte u, r, i;
-    bit mine[URLS];
-top:
-    {
-        do
-#ifndef STARTED
-        /* feeder: announces the chunk while it is neither admitted nor in the stream */
+inline worker_step() {
+    if
+    :: at[me] == IDLE -> /* read, or reclaim */
+        if :: JOB_FREE(0, me) -> v = 0 :: JOB_FREE(1, me) -> v = 1 fi;
+        url[me] = v; run_of[me] = job_run[v];
+        if :: job[v] == PENDING -> at[me] = CHECK_AGAIN :: else -> at[me] = CHECK fi;
+        job[v] = PENDING; job_owner[v] = me
+#ifdef ACK_BEFORE_LEDGER
+        ; more[me] = at[me]; at[me] = ACK_EARLY
+    :: at[me] == ACK_EARLY -> ack_job(url[me]); at[me] = more[me]; more[me] = 0
+#endif
+    :: at[me] == CHECK || at[me] == CHECK_AGAIN -> /* only what is queued with this very run */
+        if
+        :: state[url[me]] != QUEUED || turn[url[me]] != run_of[me] -> at[me] = ACK
+        :: else -> if :: at[me] == CHECK_AGAIN -> at[me] = OWN :: else -> at[me] = FETCH fi
+        fi
+    :: at[me] == OWN -> if :: made_by[url[me]] != 0 -> more[me] = made_by[url[me]] - 1; at[me] = FINISH :: else -> at[me] = FETCH fi
+    :: at[me] == FETCH -> /* and look for an image with these bytes */
+        if
+        :: more[me] = 0
+        :: url[me] == 1 -> more[me] = 1
+#ifdef FAILURES
+        :: url[me] == 0 -> failed[me] = 1
+#endif
+        fi;
+        if :: failed[me] || image[more[me]] != 0 -> at[me] = FINISH :: else -> at[me] = INSERT fi
+    :: at[me] == INSERT ->
+        if
+        :: insert_image(url[me], more[me]); at[me] = FINISH
+        :: unknowns < UNKNOWNS -> unknowns++; /* done, or not, and nobody is told: it is sent again */
+            v = more[me];
+            if :: insert_image(url[me], v) :: true fi
+#ifdef LINK_UNACKED
+            ; at[me] = FINISH
+#endif
+        fi
+    :: at[me] == FINISH ->
+        if
+        :: finish(); at[me] = ACK
+        :: unknowns < UNKNOWNS -> unknowns++;
+            if :: finish() :: true fi
+#ifdef UNKNOWN_IS_DONE
+            ; at[me] = ACK
+#endif
+        fi
+    :: at[me] == ACK -> ack_job(url[me]); forget(me)
+    fi;
+    v = 0
+}
+
+/* --- schedulers --- */
+
+#define MINE(u) mine[(me - 2) * 2 + (u)]
+
+inline admit_one(u) {
+    if :: state[u] == ABSENT -> state[u] = QUEUED; turn[u] = 1; MINE(u) = 1 :: else fi
+}
+
+inline admit_perhaps(u) {
+    if :: state[u] == ABSENT -> state[u] = QUEUED; turn[u] = 1 :: true fi
+}
+
+inline scheduler_step() {
+    if
+    :: at[me] == IDLE ->
+        if
+        :: UNANNOUNCED -> at[me] = ANNOUNCE /* feeder: neither admitted nor in the stream */
 #ifdef NO_REANNOUNCE
-        :: atomic { !admitted && !announced && chunk[0] == GONE && chunk[1] == GONE; announced = 1 }
-#else
-        :: atomic { !admitted && chunk[0] == GONE && chunk[1] == GONE }
+            ; announced = 1
 #endif
-           atomic {
-               if
-               :: chunk[0] == GONE -> chunk[0] = NEW; chunk_owner[0] = NOBODY
-               :: else -> if :: chunk[1] == GONE -> chunk[1] = NEW; chunk_owner[1] = NOBODY :: else fi
-               fi
-           }
-        /* admission */
-        :: atomic {
-               if
-               :: CHUNK_FREE(0) -> i = 0
-               :: CHUNK_FREE(1) -> i = 1
-               fi;
-               chunk[i] = PENDING; chunk_owner[i] = me;
-               if :: admitted -> goto ack :: else fi
-           }
+        :: CHUNK_FREE(0, me) || CHUNK_FREE(1, me) -> /* admission */
+            if :: CHUNK_FREE(0, me) -> v = 0 :: CHUNK_FREE(1, me) -> v = 1 fi;
+            more[me] = v; chunk[v] = PENDING; chunk_owner[v] = me;
 #ifdef CHUNK_EARLY
-           atomic { assert(state[0] != ABSENT && state[1] != ABSENT); admitted = 1 }
+            if :: admitted -> at[me] = ACK :: else -> at[me] = MARK_EARLY fi
+#else
+            if :: admitted -> at[me] = ACK :: else -> at[me] = ADMIT fi
 #endif
-admit:
-           atomic { /* an unordered bulk: whole, or in any part where the outcome is unknown */
-               if
-               :: true -> u = 0;
-                   do
-                   :: u < URLS -> if :: state[u] == ABSENT -> state[u] = QUEUED; turn[u] = 1; mine[u] = 1 :: else fi; u++
-                   :: else -> break
-                   od
-               :: unknowns < UNKNOWNS -> unknowns++;
-                   if :: state[0] == ABSENT -> state[0] = QUEUED; turn[0] = 1 :: true fi;
-                   if :: state[1] == ABSENT -> state[1] = QUEUED; turn[1] = 1 :: true fi;
-                   goto admit
-               fi;
-               u = 0;
-               if :: !mine[0] && !mine[1] -> goto mark :: else fi
-           }
-           atomic { /* one script for all */
-               if :: mine[0] -> dispatch(0, 1) :: else fi;
-               if :: mine[1] -> dispatch(1, 1) :: else fi;
-               mine[0] = 0; mine[1] = 0
-           }
-mark:
-           atomic {
-               assert(state[0] != ABSENT && state[1] != ABSENT); /* never marked before its lines are in */
-               admitted = 1
-           }
-ack:
-           atomic {
-               if
-               :: chunk[i] == PENDING && chunk_owner[i] == me ->
-                   assert(admitted);
-                   chunk[i] = GONE; chunk_owner[i] = 0
-               :: else
-               fi;
-               i = 0
-           }
-#endif
-        /* dispatcher: what waits and is due */
-        :: atomic {
-               if
-               :: state[0] == WAITING -> u = 0
-               :: state[1] == WAITING -> u = 1
-               fi;
-               state[u] = QUEUED; turn[u]++; r = turn[u]
-           }
-           atomic { dispatch(u, r); u = 0; r = 0 }
-#ifndef NO_SWEEPER
-        /* sweeper: queued and not inflight, as the second look says; what happens between that and the dispatch stays possible */
-        :: atomic {
-               if
-               :: state[0] == QUEUED && job[0] == GONE -> u = 0
-               :: state[1] == QUEUED && job[1] == GONE -> u = 1
-               fi;
-               r = turn[u]
-           }
-           atomic { dispatch(u, r); u = 0; r = 0 }
-#endif
-        od
-    } unless { atomic { kill[me]?_ -> FORGET_ALL; goto top } }
+        :: state[0] == WAITING || state[1] == WAITING -> /* dispatcher: what waits and is due */
+            if :: state[0] == WAITING -> v = 0 :: state[1] == WAITING -> v = 1 fi;
+            state[v] = QUEUED; turn[v]++; url[me] = v; run_of[me] = turn[v]; at[me] = SEND
+        :: LEFT_BEHIND(0) || LEFT_BEHIND(1) -> /* sweeper, at its second look; what happens before the dispatch stays possible */
+            if :: LEFT_BEHIND(0) -> v = 0 :: LEFT_BEHIND(1) -> v = 1 fi;
+            url[me] = v; run_of[me] = turn[v]; at[me] = SEND
+        fi
+    :: at[me] == ANNOUNCE ->
+        if
+        :: chunk[0] == GONE -> chunk[0] = NEW; chunk_owner[0] = NOBODY
+        :: else -> if :: chunk[1] == GONE -> chunk[1] = NEW; chunk_owner[1] = NOBODY :: else fi
+        fi;
+        forget(me)
+    :: at[me] == MARK_EARLY -> assert(state[0] != ABSENT && state[1] != ABSENT); admitted = 1; at[me] = ADMIT
+    :: at[me] == ADMIT -> /* an unordered bulk: whole, or in any part where the outcome is unknown */
+        if
+        :: admit_one(0); admit_one(1);
+            if :: MINE(0) || MINE(1) -> at[me] = ADMITTED :: else -> at[me] = MARK fi
+        :: unknowns < UNKNOWNS -> unknowns++; admit_perhaps(0); admit_perhaps(1)
+        fi
+    :: at[me] == ADMITTED -> /* one script for all */
+        if :: MINE(0) -> dispatch(0, 1) :: else fi;
+        if :: MINE(1) -> dispatch(1, 1) :: else fi;
+        MINE(0) = 0; MINE(1) = 0; at[me] = MARK
+    :: at[me] == MARK ->
+        assert(state[0] != ABSENT && state[1] != ABSENT); /* never marked before its lines are in */
+        admitted = 1; at[me] = ACK
+    :: at[me] == ACK ->
+        if
+        :: chunk[more[me]] == PENDING && chunk_owner[more[me]] == me ->
+            assert(admitted);
+            chunk[more[me]] = GONE; chunk_owner[more[me]] = NOBODY
+        :: else
+        fi;
+        forget(me)
+    :: at[me] == SEND -> dispatch(url[me], run_of[me]); forget(me)
+    fi;
+    v = 0
 }
 
 /* --- faults --- */
 
-inline any_process(p) {
-    if
-    :: p = 0
-#if WORKERS > 1
-    :: p = 1
-#endif
-    :: p = 2
-#if SCHEDULERS > 1
-    :: p = 3
-#endif
-    fi
+/* A crash; what it owned stays pending. */
+inline crash() {
+    crashes++;
+    forget(me);
+    unheard[me] = 0;
+    if :: job[0] == PENDING && job_owner[0] == me -> job_owner[0] = NOBODY :: else fi;
+    if :: job[1] == PENDING && job_owner[1] == me -> job_owner[1] = NOBODY :: else fi;
+    if :: chunk[0] == PENDING && chunk_owner[0] == me -> chunk_owner[0] = NOBODY :: else fi;
+    if :: chunk[1] == PENDING && chunk_owner[1] == me -> chunk_owner[1] = NOBODY :: else fi
 }
 
 inline lose_redis() {
 #ifdef ROLLBACK
     /* an older Redis comes back: whoever owned an entry then, looks dead after a lease at the latest */
     job[0] = kept_job[0]; job[1] = kept_job[1]; job_run[0] = kept_run[0]; job_run[1] = kept_run[1];
-    job_owner[0] = NOBODY; job_owner[1] = NOBODY;
-    chunk[0] = kept_chunk[0]; chunk[1] = kept_chunk[1]; chunk_owner[0] = NOBODY; chunk_owner[1] = NOBODY;
-    kept_job[0] = 0; kept_job[1] = 0; kept_run[0] = 0; kept_run[1] = 0; kept_chunk[0] = 0; kept_chunk[1] = 0
+    chunk[0] = kept_chunk[0]; chunk[1] = kept_chunk[1];
+    kept_job[0] = 0; kept_job[1] = 0; kept_run[0] = 0; kept_run[1] = 0; kept_chunk[0] = 0; kept_chunk[1] = 0;
+    kept = 0;
 #else
-    job[0] = GONE; job[1] = GONE; job_owner[0] = 0; job_owner[1] = 0; job_run[0] = 0; job_run[1] = 0;
-    chunk[0] = GONE; chunk[1] = GONE; chunk_owner[0] = 0; chunk_owner[1] = 0
+    job[0] = GONE; job[1] = GONE; job_run[0] = 0; job_run[1] = 0; chunk[0] = GONE; chunk[1] = GONE;
 #endif
+    flushes++;
+    job_owner[0] = NOBODY; job_owner[1] = NOBODY; chunk_owner[0] = NOBODY; chunk_owner[1] = NOBODY
 }
 
-proctype faults() {
-    byte p;
 #ifdef ROLLBACK
-    bit kept;
+inline keep_redis() {
+    kept = 1;
+    kept_job[0] = job[0]; kept_job[1] = job[1]; kept_run[0] = job_run[0]; kept_run[1] = job_run[1];
+    kept_chunk[0] = chunk[0]; kept_chunk[1] = chunk[1]
+}
 #endif
-    do
-    :: atomic { /* a crash; what it owned stays pending */
-           crashes < CRASHES; crashes++;
-           any_process(p);
-           kill[p]!0;
-           unheard[p] = 0;
-           if :: job[0] == PENDING && job_owner[0] == p -> job_owner[0] = NOBODY :: else fi;
-           if :: job[1] == PENDING && job_owner[1] == p -> job_owner[1] = NOBODY :: else fi;
-           if :: chunk[0] == PENDING && chunk_owner[0] == p -> chunk_owner[0] = NOBODY :: else fi;
-           if :: chunk[1] == PENDING && chunk_owner[1] == p -> chunk_owner[1] = NOBODY :: else fi;
-           p = 0
-       }
-    /* a pause: it looks dead from now on. That it is heard of again later adds nothing: a reclaim is always a may. */
-    :: atomic { pauses < PAUSES; pauses++; any_process(p); unheard[p] = 1; p = 0 }
-#ifdef ROLLBACK
-    :: atomic {
-           flushes < FLUSHES && !kept; kept = 1;
-           kept_job[0] = job[0]; kept_job[1] = job[1]; kept_run[0] = job_run[0]; kept_run[1] = job_run[1];
-           kept_chunk[0] = chunk[0]; kept_chunk[1] = chunk[1]
-       }
-    :: atomic { kept; kept = 0; flushes++; lose_redis() }
-#else
-    :: atomic { flushes < FLUSHES; flushes++; lose_redis() }
+
+/* --- order among like processes --- */
+
+#define KNOWS(p) ((((at[p] * 2 + url[p]) * 8 + run_of[p]) * 16 + more[p]) * 2 + unheard[p])
+#define OWNS(p) ((job_owner[0] == p) * 8 + (job_owner[1] == p) * 4 + (chunk_owner[0] == p) * 2 + (chunk_owner[1] == p))
+#define WORKER_RANK(p) ((KNOWS(p) * 2 + failed[p]) * 16 + OWNS(p))
+#define SCHEDULER_RANK(p) ((KNOWS(p) * 4 + mine[(p - 2) * 2] * 2 + mine[(p - 2) * 2 + 1]) * 16 + OWNS(p))
+#define SWAP(array, p, q) v = array[p]; array[p] = array[q]; array[q] = v
+#define RENAME(owner, p, q) owner = (owner == p -> q : (owner == q -> p : owner))
+
+inline put_in_order(p, q) {
+    SWAP(at, p, q); SWAP(url, p, q); SWAP(run_of, p, q); SWAP(more, p, q); SWAP(unheard, p, q);
+    RENAME(job_owner[0], p, q); RENAME(job_owner[1], p, q); RENAME(chunk_owner[0], p, q); RENAME(chunk_owner[1], p, q)
+}
+
+/* A scheduler that is at a chunk knows which entry it is. */
+#define SWAP_CHUNKS(p) more[p] = (at[p] >= ADMIT && at[p] <= MARK_EARLY || at[p] == ACK -> 1 - more[p] : more[p])
+
+inline sort() {
+    if
+    :: chunk[0] < chunk[1] || (chunk[0] == chunk[1] && chunk_owner[0] != NOBODY && chunk_owner[1] == NOBODY) ->
+        SWAP(chunk, 0, 1); SWAP(chunk_owner, 0, 1); SWAP_CHUNKS(2); SWAP_CHUNKS(3)
+    :: else
+    fi;
+#if WORKERS > 1
+    if
+    :: WORKER_RANK(0) > WORKER_RANK(1) -> put_in_order(0, 1); SWAP(failed, 0, 1)
+    :: else
+    fi;
 #endif
-    :: break
-    od
+#if SCHEDULERS > 1
+    if
+    :: SCHEDULER_RANK(2) > SCHEDULER_RANK(3) -> put_in_order(2, 3); SWAP(mine, 0, 2); SWAP(mine, 1, 3)
+    :: else
+    fi;
+#endif
+    act = 0; me = 0; v = 0
 }
 
 #define ENDED(u) (state[u] == DONE || state[u] == DEAD)
@@ -378,29 +412,64 @@ proctype faults() {
  * leaves one that nobody links: the scrub adopts it. */
 #define OWNED(k) (image[k] == 0 || linked[(image[k] - 1) * 2 + k] || (crashes > 0 && (pauses > 0 || flushes > 0)))
 
-/* Nothing can move any more: everything must have ended. */
-proctype oracle() {
-    timeout;
-    assert(admitted);
-    assert(ENDED(0) && ENDED(1));
-    assert(OWNED(0) && OWNED(1));
-    assert(job[0] == GONE && job[1] == GONE && chunk[0] == GONE && chunk[1] == GONE)
+inline any_process() {
+    if
+    :: me = 0
+#if WORKERS > 1
+    :: me = 1
+#endif
+    :: me = 2
+#if SCHEDULERS > 1
+    :: me = 3
+#endif
+    fi
 }
 
-init {
-    atomic {
+active proctype everything() {
+    byte me, v, act;
 #ifdef STARTED /* admission is over: of what it dispatched, anything may be left */
-        admitted = 1; state[0] = QUEUED; state[1] = QUEUED; turn[0] = 1; turn[1] = 1;
+    d_step { admitted = 1; state[0] = QUEUED; state[1] = QUEUED; turn[0] = 1; turn[1] = 1 };
 #endif
-        run worker(0);
+accept: /* between any two requests: a cycle through here would be a run without end */
+    do
+    :: atomic {
+           if
+           :: WORKER_CAN(0) -> me = 0; act = WORK
 #if WORKERS > 1
-        run worker(1);
+           :: WORKER_CAN(1) -> me = 1; act = WORK
 #endif
-        run scheduler(2);
+           :: SCHEDULER_CAN(2) -> me = 2; act = SCHEDULE
 #if SCHEDULERS > 1
-        run scheduler(3);
+           :: SCHEDULER_CAN(3) -> me = 3; act = SCHEDULE
 #endif
-        run faults();
-        run oracle()
-    }
+           :: crashes < CRASHES -> any_process(); act = CRASH
+           :: pauses < PAUSES -> any_process(); act = PAUSE
+#ifdef ROLLBACK
+           :: flushes < FLUSHES && !kept -> act = KEEP
+           :: kept -> act = LOSE
+#else
+           :: flushes < FLUSHES -> act = LOSE
+#endif
+           fi;
+           if
+           :: act == WORK -> worker_step()
+           :: act == SCHEDULE -> scheduler_step()
+           :: act == CRASH -> d_step { crash() }
+           :: act == PAUSE -> d_step { pauses++; unheard[me] = 1 } /* that it is heard of again adds nothing: a reclaim is always a may */
+           :: act == LOSE -> d_step { lose_redis() }
+#ifdef ROLLBACK
+           :: act == KEEP -> d_step { keep_redis() }
+#endif
+           fi;
+           d_step { sort() }
+       }
+    :: atomic {
+           NOBODY_CAN -> /* everything must have ended */
+           assert(admitted);
+           assert(ENDED(0) && ENDED(1));
+           assert(OWNED(0) && OWNED(1));
+           assert(job[0] == GONE && job[1] == GONE && chunk[0] == GONE && chunk[1] == GONE);
+           break
+       }
+    od
 }

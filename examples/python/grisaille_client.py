@@ -38,12 +38,13 @@ class Grisaille:
             raise Problem(answer.status_code, body)
         return answer
 
-    def push(self, data, name="", pipeline=None, retry_dead=False):
+    def push(self, data, name="", pipeline=None, retry_dead=False, refresh=False):
         """Pushes URLs (a list of them, or bytes, one a line; an open file is streamed). The catalog, as the API tells it. The same
         bytes, name and pipeline again give the same catalog: pushing again after a broken connection is safe."""
         if isinstance(data, (list, tuple)):
             data = "".join(url + "\n" for url in data).encode()
-        params = {"name": name, **({"pipeline": pipeline} if pipeline else {}), **({"retry_dead": "true"} if retry_dead else {})}
+        params = {"name": name, **({"pipeline": pipeline} if pipeline else {}), **({"retry_dead": "true"} if retry_dead else {}),
+                  **({"refresh": "true"} if refresh else {})}
         return self.ask("POST", "/v1/catalogs", params=params, data=data, headers={"Content-Type": "text/plain"}).json()
 
     def wait(self, catalog, seconds=3600, pause=1.0):

@@ -9,17 +9,20 @@
 
 #include <grisaille/json.h>
 #include <grisaille/ledger.h>
+#include <grisaille/notices.h>
 #include <grisaille/scrub.h>
 #include <grisaille/steering.h>
 
 struct gri_archive_push; /* a catalog being written */
 
 struct gri_push_meta {
-    const char *name;     /* may be "" */
-    const char *pipeline; /* pinned name@version, already put */
-    const char *rules;    /* pinned rules@version, already put */
-    const char *by;       /* who pushes: a token's name, "cli:<user>" or "" */
-    bool retry_dead;
+    const char *name;            /* may be "" */
+    const char *pipeline;        /* pinned name@version, already put */
+    const char *rules;           /* pinned rules@version, already put */
+    const char *by;              /* who pushes: a token's name, "cli:<user>" or "" */
+    const struct gri_json *tags; /* an object of texts; NULL: none */
+    bool retry_dead;             /* its URLs that are dead get another life */
+    bool refresh;                /* its URLs that are done are fetched anew */
 };
 
 struct gri_push_chunk {
@@ -39,6 +42,7 @@ struct gri_filter {
     const char *catalog, *host, *reason, *state, *match; /* NULL: any; match: a PCRE2 over detail (events) */
     const char *level, *event;                           /* of events */
     const char *url;                                     /* canonical; of dead letters */
+    const char *output;                                  /* of images: the output's name, "" where a pipeline has one */
     int64_t since_ms, until_ms;                          /* Unix ms, 0: open */
     int64_t limit;                                       /* 1…1000 */
     const char *cursor;                                  /* opaque, from "next"; NULL: start */
@@ -58,8 +62,8 @@ struct gri_presence {
     const char *id;   /* its instance: "host-pid-random" */
     const char *role; /* "worker" */
     const char *version;
-    int64_t up_ms;                   /* since it started */
-    bool ended;                      /* it has drained and ends now */
+    int64_t up_ms;                      /* since it started */
+    bool ended;                         /* it has drained and ends now */
     const struct gri_reading *readings; /* what it is doing */
     size_t reading_count;
 };
@@ -124,11 +128,13 @@ struct gri_archive_ops {
     /* Best effort, kept for a day: who is there. */
     enum gri_status (*presence)(struct gri_archive *archive, const struct gri_presence *presence, struct gri_error *error);
     /* Array of {id, role, version, state, age_ms, up_ms, seen_at, readings}, by role and id, those heard of in the last hour,
-     * at most 1,000. state by the server's clock: "alive", "silent" (not heard of for 30 s: hung, cut off, or killed) or "ended". */
+     * at most 1,000. state by the server's clock: "alive", "silent" (not heard of for 30 s: hung, cut off, or killed) or "ended".
+     */
     enum gri_status (*services)(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
 
     const struct gri_scrub_ops *scrub;       /* grisaille/scrub.h */
     const struct gri_steering_ops *steering; /* grisaille/steering.h */
+    const struct gri_notice_ops *notices;    /* grisaille/notices.h */
 };
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <grisaille/bytes.h>
 
-enum { GRI_SHA256_HEX = 65, GRI_TOKEN_DIGEST_HEX = 65 };
+enum { GRI_SHA256_HEX = 65, GRI_TOKEN_DIGEST_HEX = 65, GRI_HMAC_BYTES = 32 };
 
 struct gri_sha256; /* a running sum */
 
@@ -16,6 +16,8 @@ struct gri_crypto {
     struct gri_sha256 *(*sha256_begin)(void);
     void (*sha256_add)(struct gri_sha256 *sum, struct gri_slice bytes);
     void (*sha256_end)(struct gri_sha256 *sum, char out[GRI_SHA256_HEX]); /* frees it; out may be NULL */
+    /* HMAC-SHA-256 (RFC 2104). */
+    void (*hmac_sha256)(struct gri_slice key, struct gri_slice bytes, uint8_t out[GRI_HMAC_BYTES]);
     /* Standard base64 with padding, no line breaks, appended to out. */
     enum gri_status (*base64_encode)(struct gri_slice bytes, struct gri_bytes *out, struct gri_error *error);
     /* Strict: any other character, or missing padding, is reason corrupt. Appended to out. */

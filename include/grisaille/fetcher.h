@@ -10,8 +10,13 @@
 struct gri_fetch {
     struct gri_op op; /* error: reason dns … too_large; for http_4xx/5xx/rate_limited the class says if to retry */
     const char *url;  /* in: canonical; borrowed until done */
-    int http_status;  /* out: of the last response, 0 if none */
-    char *final_url;  /* out: owned, NULL on failure before any response */
+    /* in: what the host said of the copy that is there; borrowed until done, NULL or "": nothing. With either, the host may
+     * answer 304, which is OK with `not_modified` and no body. */
+    const char *known_etag, *known_modified;
+    size_t keep;       /* in: 0, or how much of a body is wanted: there the transfer ends, and well */
+    bool not_modified; /* out */
+    int http_status;   /* out: of the last response, 0 if none */
+    char *final_url;   /* out: owned, NULL on failure before any response */
     char content_type[GRI_MIME_MAX], etag[GRI_HEADER_MAX], last_modified[GRI_HEADER_MAX], provider_id[GRI_HEADER_MAX]; /* out */
     struct gri_bytes body;             /* out: owned, also kept (up to 64 KiB) when the answer was an error */
     int64_t retry_after_ms;            /* out: of Retry-After, -1 if there was none */

@@ -13,6 +13,7 @@ enum {
     GRI_VERSION_HEX = 12,                                        /* digits of a pipeline's or ruleset's version */
     GRI_PIPELINE_MAX = GRI_NAME_MAX + 1 + GRI_VERSION_HEX,       /* "name@0123456789ab", with NUL */
     GRI_KEY_MAX = 64 + 1 + GRI_NAME_MAX,                         /* "<sha256 hex>:<pipeline name>", with NUL */
+    GRI_IMAGE_JOB_MAX = GRI_KEY_MAX + 20,                        /* "<key>[#<renewal>]" */
     GRI_IMAGE_ID_MAX = 64 + 1 + GRI_PIPELINE_MAX + GRI_NAME_MAX, /* "<sha256>:<name@version>[/<output>]" */
     GRI_CATALOG_ID_MAX = 25,                                     /* 24 hex digits and NUL */
     GRI_ENTRY_ID_MAX = 44,                                       /* a Redis stream id, "ms-seq", with NUL */
@@ -22,6 +23,7 @@ enum {
     GRI_LINE_KEEP = 2048,                                        /* bytes kept of a rejected line */
     GRI_BODY_KEEP = 64 * 1024,                                   /* bytes kept of a rejected body */
     GRI_BASE64_MAX = 15 * 1024 * 1024,                           /* bytes of a stored base64 text */
+    GRI_OUTPUTS_MAX = 8,                                         /* named outputs of a pipeline */
     GRI_FACTS_MAX = 4096,                                        /* bytes of an image's facts as JSON, with NUL */
     GRI_MIME_MAX = 80,
     GRI_HEADER_MAX = 256 /* kept of an etag, last-modified, provider id */
@@ -81,7 +83,7 @@ struct gri_sums {
 /* An image document. `data` is the base64 text of the output. */
 struct gri_image {
     char id[GRI_IMAGE_ID_MAX];
-    char job[GRI_KEY_MAX];
+    char job[GRI_IMAGE_JOB_MAX]; /* gri_image_job */
     char pipeline[GRI_PIPELINE_MAX];
     char output[GRI_NAME_MAX]; /* "" where the pipeline has one output */
     struct gri_bytes data;
@@ -98,6 +100,11 @@ struct gri_image {
 };
 
 void gri_image_clear(struct gri_image *image);
+/* The job that an image names: the key, and of a URL that was fetched anew ("renewal" 1, 2, …) "<key>#<renewal>". So a life of a
+ * URL stores one image for each output, and the next life another. */
+void gri_image_job(const char *key, int64_t renewal, char job[GRI_IMAGE_JOB_MAX]);
+/* The key of that. */
+void gri_image_job_key(const char *job, char key[GRI_KEY_MAX]);
 /* "<sha256>:<pipeline>[/<output>]". */
 void gri_image_set_id(struct gri_image *image);
 /* Appends the text whose SHA-256 is sums.document: one "name=value\n" a field, in the fixed order that docs/data-model.md

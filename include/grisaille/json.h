@@ -31,6 +31,8 @@ struct gri_json *gri_json_real(double value); /* not finite → null */
 struct gri_json *gri_json_string(const char *text);
 struct gri_json *gri_json_string_n(const char *text, size_t len);
 struct gri_json *gri_json_copy(const struct gri_json *value); /* deep */
+/* The same value; the order of members means nothing, NULL equals NULL and null. */
+bool gri_json_equal(const struct gri_json *a, const struct gri_json *b);
 void gri_json_free(struct gri_json *value);
 
 /* Each takes `child` (for set_str: copies the text; NULL text gives null). */

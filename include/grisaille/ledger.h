@@ -46,7 +46,8 @@ struct gri_feed_catalog {
     char id[GRI_CATALOG_ID_MAX];
     enum gri_catalog_state state;
     int64_t chunks;              /* in all */
-    int64_t open;                /* accepted and not finished, counted up to open_limit */
+    bool refreshes;              /* it asks for URLs that are done to be fetched anew */
+    int64_t open;                /* accepted, or fetched anew for it, and not finished; counted up to open_limit */
     int64_t queued;              /* of these, not waiting for a retry; counted up to queued_limit */
     struct gri_feed_chunk *next; /* owned: the first chunks not yet admitted, by number, up to chunk_limit */
     size_t next_count;           /* 0: every chunk is admitted */
@@ -92,9 +93,10 @@ struct gri_ledger_chunk {
     char pipeline[GRI_PIPELINE_MAX]; /* out: pinned name@version */
     char rules[GRI_PIPELINE_MAX];    /* out: pinned ruleset, "rules@version" */
     bool retry_dead;                 /* out: the catalog gives known dead URLs another life */
-    int64_t first_line, lines;       /* out: number (from 1) of the first line that begins here; how many begin here */
-    bool continued;                  /* out: the text begins inside a line of the chunk before (skip to the first newline) */
-    struct gri_bytes text;           /* out: initialise before, clear after */
+    int64_t refresh;           /* out: the how-manieth time it asks for URLs that are done to be fetched anew; 0: it does not */
+    int64_t first_line, lines; /* out: number (from 1) of the first line that begins here; how many begin here */
+    bool continued;            /* out: the text begins inside a line of the chunk before (skip to the first newline) */
+    struct gri_bytes text;     /* out: initialise before, clear after */
 };
 
 enum gri_definition_kind { GRI_DEF_RULES, GRI_DEF_PIPELINE };
@@ -127,11 +129,13 @@ enum gri_admitted { GRI_ADMITTED, GRI_KNOWN, GRI_REVIVED };
 /* Unordered bulk upserts {$setOnInsert: {state: queued, run: 1, …, first: {catalog, line}}}. Known ones whose `first` is
  * another catalog are marked `shared`. With `revive`, known ones that are dead with reason cancelled — and, with
  * `revive_dead`, any dead one — become queued again (run+1, attempts 0): GRI_REVIVED, and the job's run is written to
- * runs[i]. A bare URL has catalog NULL. */
+ * runs[i]. With `refresh`, known ones that are done (and not taken down) begin a renewal, once for each catalog and number:
+ * GRI_REVIVED as well. A bare URL has catalog NULL. */
 struct gri_ledger_admit {
     struct gri_op op;
     const char *catalog;
     bool revive_dead;
+    int64_t refresh; /* of the catalog, see gri_ledger_chunk; 0: no */
     const struct gri_admit *urls;
     size_t count;
     enum gri_admitted *results; /* out: array of `count` that the caller provides */
@@ -209,11 +213,14 @@ struct gri_url_record {
     int64_t run;
     int attempts;
     char pipeline[GRI_PIPELINE_MAX];
-    int64_t limited_ms;               /* since its first 429; 0 never */
-    int64_t age_ms;                   /* since it was accepted */
-    char catalog[GRI_CATALOG_ID_MAX]; /* first.catalog, or "" */
-    enum gri_reason reason;           /* of its last failure; none: there was none */
-    bool host_paused;                 /* an operator holds its host */
+    int64_t limited_ms;                /* since its first 429; 0 never */
+    int64_t age_ms;                    /* since it was accepted */
+    char catalog[GRI_CATALOG_ID_MAX];  /* first.catalog, or "" */
+    enum gri_reason reason;            /* of its last failure; none: there was none */
+    bool host_paused;                  /* an operator holds its host */
+    int64_t renewal;                   /* times it was fetched anew after it was done; 0: this is its first life */
+    bool renewing;                     /* such a renewal is under way */
+    char renew_from[GRI_IMAGE_ID_MAX]; /* renewing: the image that it had */
 };
 
 /* Majority read by key, in the order of `keys`. Before a job is run, and by the sweeper's second look. */
@@ -224,6 +231,17 @@ struct gri_ledger_check {
     struct gri_url_record *records; /* out: array of `count` that the caller provides */
 };
 
+/* How a renewal ended. */
+enum gri_renewed {
+    GRI_RENEWED_NONE, /* there was none */
+    GRI_RENEWED_UNCHANGED,
+    GRI_RENEWED_CHANGED,
+    GRI_RENEWED_FAILED,
+    GRI_RENEWED_REMOVED /* the picture was taken down */
+};
+/* "", "unchanged", "changed", "failed", "removed"; static storage. */
+const char *gri_renewed_name(enum gri_renewed renewed);
+
 enum gri_finish_kind { GRI_FINISH_DONE, GRI_FINISH_WAIT, GRI_FINISH_DEAD };
 
 struct gri_finish {
@@ -231,15 +249,19 @@ struct gri_finish {
     char key[GRI_KEY_MAX];
     char pipeline[GRI_PIPELINE_MAX];
     int64_t run;
-    char image[GRI_IMAGE_ID_MAX]; /* DONE: the image to link (several outputs come with their own issue) */
-    bool made;                    /* DONE: this job's insert stored it */
-    bool removed;                 /* DONE: linked to a takedown */
-    int64_t bytes, ms;            /* DONE: of the source; worked on it, waiting left out. For the roll-ups */
-    int64_t delay_ms;             /* WAIT: due that long after the server's now */
-    bool charge;                  /* WAIT: attempts+1 */
-    bool limited;                 /* WAIT: the host said 429 (limited_at is set where it is not) */
-    struct gri_error error;       /* WAIT, DEAD: the last error */
-    bool applied;                 /* out: the record was changed by this very write (false: someone was first; harmless) */
+    char image[GRI_IMAGE_ID_MAX];                       /* DONE: the image to link */
+    char others[GRI_OUTPUTS_MAX - 1][GRI_IMAGE_ID_MAX]; /* DONE: those of the pipeline's other outputs, linked with it */
+    size_t other_count;
+    bool made;                /* DONE: this job's insert stored it */
+    bool removed;             /* DONE: linked to a takedown */
+    int64_t bytes, ms;        /* DONE: of the source; worked on it, waiting left out. For the roll-ups */
+    int64_t delay_ms;         /* WAIT: due that long after the server's now */
+    bool charge;              /* WAIT: attempts+1 */
+    bool limited;             /* WAIT: the host said 429 (limited_at is set where it is not) */
+    struct gri_error error;   /* WAIT, DEAD: the last error */
+    int64_t renewal;          /* of the record this job was run for: a result of another life matches nothing */
+    enum gri_renewed renewed; /* DONE, DEAD: how the renewal under way ended; a DEAD one leaves the URL done, as it was */
+    bool applied;             /* out: the record was changed by this very write (false: someone was first; harmless) */
 };
 
 /* One unordered bulk and the events beside it. done matches {_id, state ≠ done, pipeline}; waiting and dead match
@@ -282,8 +304,8 @@ struct gri_ledger_reap {
  * ended, takedowns repeated. */
 struct gri_ledger_upkeep {
     struct gri_op op;
-    int64_t images_keep_days, catalogs_keep_days; /* 0: for ever */
-    bool more;                                    /* out: there is more to do at once */
+    int64_t images_keep_days, catalogs_keep_days, rollups_keep_days; /* 0: for ever */
+    bool more;                                                       /* out: there is more to do at once */
 };
 
 struct gri_ledger {

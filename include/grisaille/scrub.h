@@ -33,6 +33,7 @@ struct gri_scrub_finding {
     const struct gri_image *image;
     const struct gri_image_check *check;
     const char *detail; /* one sentence */
+    const char *by;     /* who found it: a token's name, "cli:<user>"; NULL or "": a worker */
 };
 
 struct gri_scrub_progress {
@@ -58,11 +59,12 @@ struct gri_scrub_ops {
     enum gri_status (*mark)(struct gri_archive *archive, const struct gri_scrub_finding *finding, struct gri_error *error);
     /* The mark goes; the document is sound. */
     enum gri_status (*unmark)(struct gri_archive *archive, const char *id, struct gri_error *error);
-    /* Puts `image` in the place of the marked document with its _id, with an event. *replaced: it was there, marked, not removed.
-     */
-    enum gri_status (*replace)(struct gri_archive *archive, const struct gri_image *image, bool *replaced,
+    /* Puts `image` in the place of the marked document with its _id, with an event. `by`: who repairs, as above. *replaced: it
+     * was there, marked, not removed. */
+    enum gri_status (*replace)(struct gri_archive *archive, const struct gri_image *image, const char *by, bool *replaced,
                                struct gri_error *error);
-    /* The job that the ledger says made the image, or `job` where it knows that one; key "" and *url NULL: neither. *url: owned.
+    /* The URL that the ledger says made the image, or that `job` names where it knows that one; key "" and *url NULL: neither.
+     * *url: owned.
      */
     enum gri_status (*maker)(struct gri_archive *archive, const char *id, const char *job, char key[GRI_KEY_MAX], char **url,
                              struct gri_error *error);

@@ -62,6 +62,19 @@ struct gri_steering_ops {
     enum gri_status (*take_down)(struct gri_archive *archive, const char *source_sha256, const char *why, const char *by,
                                  int64_t *count, struct gri_error *error);
 
+    /* What another version of that pipeline (name@version) made: {"pipeline", "count", "versions": [{"pipeline", "count"}], "run"};
+     * each counted up to 100,000; filter: host, catalog, and since, until of when they were done. "run": the last that was begun
+     * for the pipeline, {"pipeline", "number", "state": running, finished or cancelled, "by", "created_at", "finished_at",
+     * "filter", "counts": {"unchanged", "changed", "failed", "pending"}}, or null. */
+    enum gri_status (*reprocess)(struct gri_archive *archive, const char *pipeline, const struct gri_filter *filter,
+                                 struct gri_json **out, struct gri_error *error);
+    /* Has them fetched anew and made by that version. What is under way already stays; another run of the same pipeline is
+     * called off. */
+    enum gri_status (*reprocess_start)(struct gri_archive *archive, const char *pipeline, const struct gri_filter *filter,
+                                       const char *by, struct gri_error *error);
+    /* No more are begun, and what is not fetched yet stays as it was. `name`: the pipeline's, without a version. */
+    enum gri_status (*reprocess_cancel)(struct gri_archive *archive, const char *name, struct gri_error *error);
+
     /* Array of images whose perceptual hash differs from `phash` (16 hex digits) in at most `within` bits (0…11), each with
      * "distance", nearest first, at most `limit` (1…1000). */
     enum gri_status (*similar)(struct gri_archive *archive, const char *phash, int within, int64_t limit, struct gri_json **out,

@@ -196,3 +196,10 @@ def test_a_changed_configuration_rolls_the_pods():
         return {name: template["metadata"]["annotations"]["checksum/config"] for name, template in d.pods(d.rendered(*PROD, *more)).items() if "annotations" in template["metadata"]}
     before, after = sums(), sums("--set", "config.worker.slots=7")
     assert before and all(before[name] != after[name] for name in before)
+
+
+def test_pods_stay_where_they_take_a_changed_configuration_over_by_themselves():
+    stay = ("--set", "restartOnConfigChange=false")
+    pods = [d.pods(d.rendered(*PROD, *stay, "--set", f"config.worker.slots={slots}")) for slots in (7, 8)]
+    assert pods[0] == pods[1]
+    assert not any("checksum/config" in template["metadata"].get("annotations", {}) for template in pods[0].values())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the fault tests share: a catalog with something of everything, a supervisor, and the oracle in one call."""
+import json
 import signal
 import time
 
@@ -90,12 +91,17 @@ def drain(cluster, supervisor, catalogs, seconds=RECOVERY_SECONDS):
 
 
 def problems_of_doubles(db):
-    """No job made two images, no URL links two (none of these pipelines has two outputs), `made` is right everywhere."""
+    """No job made two images of one output; a URL links one source, and all outputs that its pipeline makes of it; `made` is right everywhere."""
     wrong = [f"job {row['_id']['job']} made {row['n']} images" for row in db.images.aggregate(
         [{"$group": {"_id": {"job": "$job", "pipeline": "$pipeline", "output": "$output"}, "n": {"$sum": 1}}}, {"$match": {"n": {"$gt": 1}}}])]
-    wrong += [f"{url['url']} links {url['images']}" for url in db.urls.find({"images.1": {"$exists": True}})]
-    made, images = db.urls.count_documents({"made": True}), db.images.count_documents({})
-    return wrong + ([f"{made} URLs say that they made an image, there are {images}"] if made != images else [])
+    outputs = {row["_id"]: sorted(json.loads(row["body"]).get("outputs") or [""]) for row in db.pipelines.find({})}
+    for url in db.urls.find({"images.0": {"$exists": True}}):
+        links = [id.partition("/") for id in url["images"]]
+        made = {source for source, _, _ in links}
+        if len(made) > 1 or sorted(name for _, _, name in links) != outputs[links[0][0].partition(":")[2]]:
+            wrong.append(f"{url['url']} links {url['images']}")
+    made, sets = db.urls.count_documents({"made": True}), len({image["_id"].partition("/")[0] for image in db.images.find({}, {"_id": 1})})
+    return wrong + ([f"{made} URLs say that they made an image, there are those of {sets} sources"] if made != sets else [])
 
 
 def verify(cluster, pushed, receipts, dead):

@@ -16,18 +16,22 @@ import time
 
 import pytest
 import requests
+import yaml
 
 import kit
 from recovery import DEAD_TARGETS, QUICK, Supervisor, drain, follower_catalog, mixed_catalog, push_again_and_again, verify
 
 TABLE = kit.ROOT / "include" / "grisaille" / "crash_points.def"
 POINTS = dict(re.findall(r"^GRI_CRASH\((\w+), (\w+),", TABLE.read_text(), re.M))
-LATER_PASSES = ("admit_after:3", "dispatch_after:2", "insert_after:2", "finish_before:2", "failure_after:3", "ack_jobs_after:2", "push_chunks_after:2")
+LATER_PASSES = ("admit_after:3", "dispatch_after:2", "insert_after:2", "set_inserted:3", "finish_before:2", "failure_after:3", "ack_jobs_after:2", "push_chunks_after:2")
+RENEWED = ("insert_before:1", "insert_after:1", "finish_before:1", "finish_after:1")  # the same boundaries, of URLs fetched anew
 IN_QUICK = {
+    "renew_after", "reprocess_batch_after",
     "push_catalog_after", "announce_after", "admit_after", "dispatch_after", "chunk_done_after", "due_after", "sweep_before", "insert_after",
-    "finish_after", "failure_before", "ack_jobs_before", "repair_before",
+    "finish_after", "failure_before", "set_inserted", "ack_jobs_before", "repair_before",
 }
 AT_ONCE = 3
+SHOP = {"outputs": {"gray": {"steps": ["grayscale"]}, "thumb": {"steps": [{"thumbnail": {"width": 16}}, "grayscale"], "output": {"format": "png"}}}}
 
 
 class Case:
@@ -37,7 +41,7 @@ class Case:
         self.point, _, passes = spec.partition(":")
         self.spec, self.role, self.key = spec, POINTS[self.point], f"{self.point}{passes}"
         folder.mkdir()
-        self.cluster = kit.Cluster(servers, folder, schedulers=0, workers=0, api=0, settings=QUICK)
+        self.cluster = kit.Cluster(servers, folder, schedulers=0, workers=0, api=0, settings={**QUICK, "scheduler.upkeep_ms": 500, "pipelines": {"shop": SHOP}})
         self.supervisor = Supervisor(self.cluster)
         self.data, self.catalogs = [], []
         self.dead = DEAD_TARGETS
@@ -206,6 +210,102 @@ def revive(case):
     case.wait(lambda: case.cluster.db.urls.count_documents({"state": "done", "url": url.decode().strip()}), "the flaky one lives")
 
 
+def versions(case, count=8):
+    """Catalog bytes of pictures that change when they are told to."""
+    return "".join(f"https://origin.test/fault/version?key={case.key}-{n}\n" for n in range(count)).encode()
+
+
+def change_some(case):
+    """Two have another picture from now on, one is gone."""
+    origin = case.cluster.servers.origin
+    for what, n in (("next", 0), ("next", 1), ("gone", 2)):
+        assert origin.get(f"/fault/version/{what}?key={case.key}-{n}").status_code == 200
+
+
+def fetched_anew(case, data):
+    """The oracle for what was fetched anew: the old pictures stay, the new ones stand beside them, the failed one is as it was."""
+    db = case.cluster.db
+    lives = {url["url"].rpartition("-")[2]: url for url in db.urls.find({"url": {"$regex": f"key={case.key}-"}})}
+    assert {n: (url["state"], url["renew"]["outcome"]) for n, url in lives.items()} == {
+        str(n): ("done", "failed" if n == 2 else "changed" if n < 2 else "unchanged") for n in range(8)}, lives
+    assert [db.images.count_documents({"job": {"$regex": f"^{url['_id']}(#|$)"}}) for url in lives.values()] == [len(url["images"]) for url in lives.values()]
+    return lives
+
+
+def refreshed(case):
+    """Pushed again with refresh; the crash is in the refresh."""
+    case.start("api", *{"scheduler", "worker"} - {case.role}, crash=False)
+    if case.role != "api":
+        case.supervisor.start(case.role)
+    data = versions(case)
+    case.push(data)
+    case.drain()
+    change_some(case)
+    case.supervisor.stop(case.cluster.of(case.role)[0])
+    case.start(case.role)
+    push_again_and_again(case.cluster, case.supervisor, data, refresh="true")
+    case.wait(lambda: case.cluster.db.urls.count_documents({"renew.outcome": {"$in": ["unchanged", "changed", "failed"]}}) == 8, "all are fetched anew")
+    case.drain()
+    lives = fetched_anew(case, data)
+    assert [len(lives[str(n)]["images"]) for n in range(8)] == [2, 2, 1, 1, 1, 1, 1, 1]
+    forget_renewals(case)
+
+
+def called_off(case):
+    """A refresh of a paused host is cancelled."""
+    db = case.cluster.db
+    case.start("api", "worker", crash=False)
+    case.supervisor.start("scheduler")
+    data = versions(case)
+    case.push(data)
+    case.drain()
+    before = {url["_id"]: url["images"] for url in db.urls.find({})}
+    case.supervisor.stop(case.cluster.of("scheduler")[0])
+    db.hosts.insert_one({"_id": "origin.test"})
+    case.start("scheduler")
+    asking = kit.catalog_id(push_again_and_again(case.cluster, case.supervisor, data, "to cancel", refresh="true"))
+    case.wait(lambda: db.urls.count_documents({"renew.for": asking}) == 8, "admitted")
+    assert ask_again_and_again(case, "POST", f"/v1/catalogs/{asking}/cancel").status_code == 200
+    case.wait(lambda: (db.catalogs.find_one({"_id": asking}) or {}).get("finished_at"), "the cancelled catalog ends")
+    assert {url["_id"]: url["images"] for url in db.urls.find({"state": "done"})} == before
+    db.hosts.delete_one({"_id": "origin.test"})
+    case.dead = 0
+
+
+def reprocessed(case):
+    """The pipeline has changed; what the old one made is made anew."""
+    db = case.cluster.db
+    case.start("api", "worker", crash=False)
+    case.supervisor.start("scheduler")
+    data = versions(case)
+    case.push(data)
+    case.drain()
+    change_some(case)
+    old = db.urls.find_one({})["pipeline"]
+    for role in ("api", *({"scheduler"} & {case.role})):
+        case.supervisor.stop(case.cluster.of(role)[0])
+    settings = yaml.safe_load(case.cluster.config.read_text())
+    settings["pipelines"] = {"gray": {"steps": [{"grayscale": {"method": "luma"}}], "output": {"format": "jpeg", "quality": 60, "lossless": "never"}}}
+    case.cluster.config.write_text(yaml.safe_dump(settings))
+    case.start(*(("api", "scheduler") if case.role == "scheduler" else ("api",)))
+    answer = ask_again_and_again(case, "POST", "/v1/reprocess", pipeline="gray").json()
+    case.wait(lambda: (db.reprocesses.find_one({"_id": "gray"}) or {}).get("state") == "finished", "the reprocess is through")
+    lives = fetched_anew(case, data)
+    assert {n: url["pipeline"] == old for n, url in lives.items()} == {str(n): n == 2 for n in range(8)}
+    assert answer["pipeline"] != old and db.images.count_documents({"pipeline": old}) == 8 and db.images.count_documents({"pipeline": answer["pipeline"]}) == 7
+    assert db.reprocesses.find_one({"_id": "gray"})["counts"] == {"unchanged": 5, "changed": 2, "failed": 1, "pending": 0}
+    forget_renewals(case)
+
+
+def forget_renewals(case):
+    """What comes after judges first lives: one image a job."""
+    db = case.cluster.db
+    for url in list(db.urls.find({"images.1": {"$exists": True}})):
+        db.images.delete_many({"_id": {"$in": url["images"][1:]}})
+        db.urls.update_one({"_id": url["_id"]}, {"$set": {"images": url["images"][:1]}})
+    case.dead = 0
+
+
 def ghost(case, stream, group, deliveries=1):
     """A consumer that took all there is and is gone."""
     redis, key = case.cluster.redis, case.cluster.key(stream)
@@ -290,6 +390,16 @@ def finished_by_another(case):
     db.urls.update_one({"url": slow}, {"$pull": {"images": other["_id"]}})
 
 
+def several_outputs(case):
+    """A pipeline with two outputs. A transaction that a dead process has left open ends when the server is tired of it."""
+    case.cluster.servers.mongo.client.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": 3})
+    case.start("api", "scheduler", "worker")
+    case.push(mixed_catalog(case.key), pipeline="shop")
+    case.drain()
+    outputs = [image["output"] for image in case.cluster.db.images.find({}, {"output": 1})]
+    assert outputs.count("gray") == outputs.count("thumb") == len(outputs) // 2 > 20
+
+
 def leaving(case):
     """SIGTERM, and death at the very end."""
     case.start("api", "scheduler", "worker")
@@ -300,9 +410,9 @@ def leaving(case):
 
 
 def suspects(case):
-    """Some of the jobs were delivered so often that each of them runs in a child."""
+    """Some of the jobs were delivered so often that each of them runs in a child; one case has several outputs."""
     case.start("api", "scheduler")
-    case.push(mixed_catalog(case.key))
+    case.push(mixed_catalog(case.key), pipeline="shop" if case.point == "isolate_after" else "gray")
     case.inflight(25)
     ids = ghost(case, "jobs", "workers")
     case.cluster.redis.xclaim(case.cluster.key("jobs"), "workers", "ghost", 0, ids[:3], retrycount=4)
@@ -384,10 +494,14 @@ SCENARIOS = {
     "take_down_before": take_down, "take_down_tombstone": take_down, "take_down_after": take_down,
     "shared_before": follower, "shared_after": follower, "link_before": follower,
     "revive_before": revive, "revive_after": revive,
+    **{point: refreshed for point in ("refresh_number_before", "refresh_number_after", "renew_before", "renew_after", *RENEWED)},
+    "renew_cancel_before": called_off, "renew_cancel_after": called_off,
+    **{point: reprocessed for point in POINTS if point.startswith("reprocess_")},
     "reclaim_urls_after": reclaimed_entries, "quarantine_before": poison_entry, "quarantine_after": poison_entry,
     "reclaim_jobs_after": reclaimed_jobs,
     "inspect_before": lost_entries, "inspect_after": lost_entries, "sweep_before": lost_window, "sweep_after": lost_window,
     "repair_before": finished_by_another, "repair_after": finished_by_another,
+    "set_inserted": several_outputs, "set_inserted:3": several_outputs, "set_committed": several_outputs,
     "leave_before": leaving, "leave_after": leaving,
     "isolate_before": suspects, "isolate_after": suspects, "heal_before": healing, "heal_after": healing,
     "retire_before": retiring, "retire_after": retiring,
@@ -413,7 +527,7 @@ def run(servers, folder, spec):
 
 def cases():
     assert len(POINTS) > 50, "the table could not be read"
-    for spec in [*POINTS, *LATER_PASSES]:
+    for spec in [*POINTS, *LATER_PASSES, *RENEWED]:
         yield pytest.param(spec, id=spec, marks=[pytest.mark.quick] if spec in IN_QUICK else [])
 
 

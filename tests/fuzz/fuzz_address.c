@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libFuzzer: addresses as text: redis.url, ranges of the guard, addresses that the guard judges. Nothing that is no global
- * address passes a guard without ranges, whichever way it is written. */
+ * address passes a guard without ranges, whichever way it is written.
+ *
+ * Parser: adapters/curl_guard.c adapters/redis_address.c base/redact.c */
 #include "fuzz_kit.h"
 
 #include "curl_guard.h"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libFuzzer: an API request over an archive in memory. Lines: method and target, then the headers Accept, Authorization,
  * If-None-Match, Range, If-Range, Content-Encoding (empty: not sent); all behind is the body. Every answer is complete; every
- * refusal is a problem document. */
+ * refusal is a problem document.
+ *
+ * Parser: api/api_*.c adapters/http_target.c */
 #include "fuzz_kit.h"
 
 #include <setjmp.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: base64 both ways. Any bytes come back; any text that decodes is what those bytes encode to. */
+/* libFuzzer: base64 both ways. Any bytes come back; any text that decodes is what those bytes encode to.
+ *
+ * Parser: adapters/crypto_base64.c */
 #include "fuzz_kit.h"
 
 #include "crypto.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: any bytes as a URL. What is accepted has one spelling, in printable ASCII, within its bounds. */
+/* libFuzzer: any bytes as a URL. What is accepted has one spelling, in printable ASCII, within its bounds.
+ *
+ * Parser: catalog/canonical*.c */
 #include "fuzz_kit.h"
 
 #include "canonical.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libFuzzer: any bytes as a configuration file; what is behind a NUL is one --set. What is accepted can be described, and what
- * is refused says where. */
+ * is refused says where.
+ *
+ * Parser: base/config*.c base/options.c */
 #include "fuzz_kit.h"
 
 #include "config.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: any bytes as what an isolated child says to its worker: a picture may have taken it over. */
+/* libFuzzer: any bytes as what an isolated child says to its worker: a picture may have taken it over.
+ *
+ * Parser: base/isolated_frames.c */
 #include "fuzz_kit.h"
 
 #include <grisaille/isolator.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: any bytes as gzip. The same comes out whatever pieces go in, and never more than was allowed. */
+/* libFuzzer: any bytes as gzip. The same comes out whatever pieces go in, and never more than was allowed.
+ *
+ * Parser: adapters/gzip.c */
 #include "fuzz_kit.h"
 
 #include "gzip.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: any bytes as the header lines of an answer. What is kept is printable and within its bounds. */
+/* libFuzzer: any bytes as the header lines of an answer. What is kept is printable and within its bounds.
+ *
+ * Parser: adapters/curl_headers.c */
 #include "fuzz_kit.h"
 
 #include "curl_state.h"

@@ -2,7 +2,9 @@
 /* libFuzzer: any bytes through gray without decoding, in both forms, held against libjpeg.
  *
  * CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false && ninja -C build-fuzz
- * tests/fuzz/fuzz_jpeg_gray build-fuzz/tests/fuzz/fuzz_jpeg_gray -max_len=4096 CORPUS tests/fuzz/jpeg_gray_seeds */
+ * tests/fuzz/fuzz_jpeg_gray build-fuzz/tests/fuzz/fuzz_jpeg_gray -max_len=4096 CORPUS tests/fuzz/jpeg_gray_seeds
+ *
+ * Parser: adapters/jpeg_gray*.[ch] */
 #include "jpeg_trial.h"
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: any bytes as JSON. What is read can be written, and what was written is read as the same. */
+/* libFuzzer: any bytes as JSON. What is read can be written, and what was written is read as the same.
+ *
+ * Parser: base/json.c base/utf8.c */
 #include "fuzz_kit.h"
 
 #include <grisaille/json.h>

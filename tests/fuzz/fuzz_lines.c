@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: any bytes as a pushed catalog. Cut into chunks whatever pieces it came in; its lines are the text's lines. */
+/* libFuzzer: any bytes as a pushed catalog. Cut into chunks whatever pieces it came in; its lines are the text's lines.
+ *
+ * Parser: catalog/lines.c catalog/intake.c adapters/gzip.c */
 #include "fuzz_kit.h"
 
 #include "crypto.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libFuzzer: any bytes as a fetched body, all the way: signature, decoding, gray, encoding, reading back, base64. The first byte
- * chooses the pipeline. (libvips and its loaders are not instrumented: their code is not what is explored here.) */
+ * chooses the pipeline. (libvips and its loaders are not instrumented: their code is not what is explored here.)
+ *
+ * Parser: transforms/picture_*.c transforms/jpeg_survey.c transforms/vips_pixels.c adapters/jpeg_*.[ch] */
 #include "fuzz_kit.h"
 
 #include "codec_kit.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libFuzzer: any bytes as pipelines in JSON, and as the values of a parameter table such as a plugin's. An accepted pipeline's
- * definition compiles, and to the same version. */
+ * definition compiles, and to the same version.
+ *
+ * Parser: transforms/pipeline_*.c transforms/transform_params.c */
 #include "fuzz_kit.h"
 
 #include "codec_kit.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: any bytes as what Redis answers to a read: anyone may put entries into the stream of URLs. */
+/* libFuzzer: any bytes as what Redis answers to a read: anyone may put entries into the stream of URLs.
+ *
+ * Parser: adapters/redis_entry.c */
 #include "fuzz_kit.h"
 
 #include "redis_entry.h"

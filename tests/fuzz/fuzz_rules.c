@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libFuzzer: rules as JSON, then a NUL, then catalog lines that they judge. What is accepted compiles, and its canonical form is
- * its own canonical form. */
+ * its own canonical form.
+ *
+ * Parser: catalog/rules*.c */
 #include "fuzz_kit.h"
 
 #include "crypto.h"

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that speaks HTTP by hand, and wrong on request: /ATTACK/anything. Every host name is it, on 127.0.0.1."""
+"""A server that speaks HTTP by hand, and wrong on request: /ATTACK/anything. Every host name is it, on 127.0.0.1.
+
+hostile_origin.py SECONDS: the same in a process of its own, which answers after so long, for as long as its standard input is open;
+prints its port."""
 import contextlib
 import gzip
 import io
 import itertools
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 
@@ -150,3 +155,21 @@ class HostileOrigin(socketserver.ThreadingTCPServer):
         self.over.set()
         self.shutdown()
         self.server_close()
+
+
+@contextlib.contextmanager
+def distant_origin(seconds):
+    """The port of one in a process of its own, so that what it serves does not wait for what this one does."""
+    child = subprocess.Popen([sys.executable, __file__, str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield int(child.stdout.readline())
+    finally:
+        child.stdin.close()
+        child.wait(20)
+
+
+if __name__ == "__main__":
+    origin = HostileOrigin()
+    origin.latency = float(sys.argv[1])
+    print(origin.port, flush=True)
+    sys.stdin.read()

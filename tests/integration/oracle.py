@@ -223,7 +223,7 @@ def check_lines(data, lines):
         elif fate.kind == "invalid":
             right = got == "invalid" and row.get("reason") == fate.value
         else:
-            right = got in ("stored", "duplicate_content", "dead", "duplicate", "removed") and row.get("url") == fate.value
+            right = got in ("stored", "duplicate_content", "dead", "duplicate", "removed", "unchanged", "changed", "refresh_failed") and row.get("url") == fate.value
             taken[fate.value] += got != "duplicate"
         if not right:
             wrong.append((row["line"], raw[:120], fate, {k: row.get(k) for k in ("outcome", "reason", "url", "text")}))
@@ -319,19 +319,27 @@ def problems_of_image(image, mode="L"):
 
 
 def problems_of_links(db):
-    """URLs and images hold together: every link leads to an image, every image is linked by the job that made it."""
+    """URLs and images hold together: every link leads to an image, every image is linked by the job that made it, and of a pipeline with
+    several outputs all are linked or none."""
     wrong, linked = [], collections.defaultdict(set)
+    outputs = {row["_id"]: set(json.loads(row["body"])["outputs"]) for row in db.pipelines.find({}) if '"outputs"' in row["body"]}
     ids = {image["_id"]: image["job"] for image in db.images.find({}, {"job": 1})}
-    for url in db.urls.find({}, {"state": 1, "images": 1, "url": 1}):
+    for url in db.urls.find({}, {"state": 1, "images": 1, "url": 1, "pipeline": 1}):
         if url["state"] not in ("done", "dead"):
             wrong.append(f"{url['url']}: still {url['state']}")
         if url["state"] == "done" and not url.get("images"):
             wrong.append(f"{url['url']}: done without an image")
+        sets = collections.defaultdict(set)
         for image in url.get("images") or []:
+            made, _, output = image.partition("/")
+            sets[made].add(output)
             linked[image].add((url["_id"], url["state"]))
             if image not in ids:
                 wrong.append(f"{url['url']}: links {image}, which is not there")
+        wrong += [f"{url['url']}: links {sorted(names)} of {made}" for made, names in sets.items()
+                  if made.endswith(f":{url.get('pipeline')}") and names != outputs.get(url["pipeline"], names)]
     for image, job in ids.items():
+        job = job.split("#")[0]  # of a URL that was fetched anew: key#renewal
         if (job, "done") not in linked[image]:
             wrong.append(f"{image}: its job {job} is not done or does not link it")
     return wrong

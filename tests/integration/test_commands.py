@@ -473,6 +473,18 @@ def test_up_runs_all_restarts_what_dies_and_stops_all(tmp_path, session_origin):
         fine("push", "--wait", catalog, env=env, seconds=180)
         assert len(json.loads(fine("images", "--json", "--limit", "100", env=env))["images"]) == 40
 
+        # A changed configuration: SIGHUP goes on to every daemon, and the other commands' file is written anew.
+        settings = json.loads(config.read_text())
+        write(config, json.dumps({**settings, "pipelines": {"turned": {"steps": ["flip"]}}}))
+        up.child.send_signal(signal.SIGHUP)
+        daemons = ("scheduler", "worker-1", "api")
+        kit.wait_until(lambda: all("config_reloaded" in (tmp_path / "data" / "logs" / f"{name}.log").read_text() for name in daemons), 60, "daemons reload")
+        kit.wait_until(lambda: "turned" in fine("pipelines", env=env), 30, "commands see it")
+        write(config, "pipelines: 7\n")
+        up.child.send_signal(signal.SIGHUP)
+        kit.wait_until(lambda: b"the configuration stays as it was: " in up.error, 30, "up refuses")
+        assert "turned" in fine("pipelines", env=env)
+
         children = list(up.descendants())
         up.child.send_signal(signal.SIGTERM)
         assert up.child.wait(150) == 0, (up.error.decode(), up.logs())

@@ -18,7 +18,7 @@ def spans(page):
 
 
 def options():
-    return set(re.findall(r'^GRI_OPTION\("([a-z_.]+)"', (ROOT / "base" / "options.def").read_text(), re.M))
+    return set(re.findall(r'^GRI_(?:LIVE_)?OPTION\("([a-z_.]+)"', (ROOT / "base" / "options.def").read_text(), re.M))
 
 
 def reasons():

@@ -153,6 +153,26 @@ def test_what_is_wrong_with_a_plugin_is_told(built, define, part):
     assert part in done.stdout + done.stderr
 
 
+def test_a_plugin_that_does_not_fit_stops_neither_worker_nor_catalog(built, fleet, tmp_path):
+    folder = tmp_path / "plugins"
+    folder.mkdir(mode=0o755)
+    for define in ("ABI=99", "SYMBOL=other", 'NAME="blur"', "TABLE=outside"):
+        (folder / f"{re.sub(r'[^a-z]', '', define.lower())}.so").write_bytes((built(define) / "stranger.so").read_bytes())
+    (folder / "text.so").write_text("no shared object")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    cluster = fleet(workers=1, settings={"plugins.dir": str(folder)})
+    assert cluster.run(["https://origin.test/id/7/40/30"])["counts"]["stored"] == 1
+    for daemon in cluster.daemons:
+        told = [entry["detail"] for entry in daemon.entries() if entry.get("event") == "plugin_refused"]
+        assert len(told) == 5
+        for part in ("abi.so: made for transform ABI 99", "symbolother.so: has no symbol", "the name blur is taken", "lies outside its struct", "text.so"):
+            assert any(part in detail for detail in told), (part, told)
+    # A pipeline that wants one is what can't be.
+    wrong = run("config", "--set", f"plugins.dir={folder}", "--set", "pipelines={p: {steps: [stranger]}}")
+    assert wrong.returncode == 2 and "stranger" in wrong.stderr and "made for transform ABI 99" in wrong.stderr
+
+
 def test_a_plugin_that_hangs_is_ended(built):
     done = attempt(built, built("HANG"), "--set", "image.timeout_ms=1000")
     assert done.returncode == 1 and "it hangs" in done.stderr

@@ -4,6 +4,8 @@ import base64
 import datetime
 import hashlib
 import json
+import os
+import pwd
 import signal
 import subprocess
 import time
@@ -128,6 +130,8 @@ def test_a_flipped_bit_in_any_field_is_found_named_and_healed(stored):
         assert image["sums"]["output"] == old["sums"]["output"] and image["sums"]["source"] == old["sums"]["source"]
         assert content(cluster, image).content == base64.b64decode(old["data"])
     assert cluster.db.events.count_documents({"event": "image_healed"}) == len(damaged)
+    by = f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"  # who found and repaired it
+    assert cluster.db.events.distinct("worker", {"event": {"$in": ["image_corrupt", "image_healed"]}}) == [by] == cluster.db.quarantine.distinct("by")
     assert scrub(cluster, status=0)["sound"] == len(ids)
     assert cluster.verify() == len(ids)
 

@@ -2,6 +2,7 @@
 """Searching and steering over one fleet: events, roll-ups, dead letters, catalogs and hosts under way, takedowns, damage."""
 import base64
 import csv
+import datetime
 import hashlib
 import io
 import json
@@ -113,6 +114,9 @@ def test_no_search_scans_a_collection(fleet_once, mixed):
             fleet_once.get(f"/v1/images/{image['sums'][sum_]}")
             fleet_once.get(f"/v1/images/{image['sums'][sum_][:12]}")
         fleet_once.get("/v1/urls", url=GOOD[0])
+        fleet_once.get("/v1/stats")
+        for params in ({}, {"state": "finished"}):
+            fleet_once.get("/v1/catalogs", **params)
         fleet_once.get("/v1/stats", by="hour,host,reason", since="2w")
         fleet_once.get(f"/v1/catalogs/{mixed['id']}/lines", limit=100)
         fleet_once.get(f"/v1/catalogs/{mixed['id']}/errors")
@@ -154,20 +158,23 @@ def test_events_are_followed_as_they_come(fleet_once):
 
     reader = threading.Thread(target=read)
     reader.start()
-    follower = subprocess.Popen([str(kit.find_binary()), "events", "--config", str(fleet_once.config), "--follow", "--json", "--reason", "http_4xx"],
+    # with what was before: however late it starts, it shows what comes
+    follower = subprocess.Popen([str(kit.find_binary()), "events", "--config", str(fleet_once.config), "--follow", "--json", "--reason", "http_4xx", "--since", "1h"],
                                 stdout=subprocess.PIPE, env=kit.clean_environment())
+    lines = []
+    follower_reader = threading.Thread(target=lambda: [lines.append(json.loads(line)) for line in follower.stdout])
+    follower_reader.start()
     try:
         assert ready.wait(30)
-        kit.wait_until(lambda: True, 5, "")
-        time.sleep(1)  # the command has asked once by now, or sees them by its overlap
         fleet_once.run([f"{BASE}/fault/404?follow{n}" for n in range(3)], "followed")
         reader.join(30)
         assert not reader.is_alive() and len({e["id"] for e in got}) == 3
-        lines = [json.loads(follower.stdout.readline()) for _ in range(3)]
-        assert {line["url"] for line in lines} == {f"{BASE}/fault/404?follow{n}" for n in range(3)}
+        wanted = {f"{BASE}/fault/404?follow{n}" for n in range(3)}
+        kit.wait_until(lambda: wanted <= {line["url"] for line in lines}, 60, lambda: str(lines))
     finally:
         follower.terminate()
         follower.wait(20)
+        follower_reader.join(20)
         follower.stdout.close()
 
 
@@ -335,6 +342,21 @@ def test_a_deleted_catalog_takes_along_what_only_it_brought_in(fleet_once):
     assert fleet_once.get(f"/v1/images/{images[gone[0]][:64]}/content").content
 
 
+def test_what_a_job_in_hand_stores_for_a_deleted_catalog_goes_with_it(fleet_once, origin):
+    slow_one = f"{BASE}/fault/slow/2500?k=deleted-in-hand"
+    catalog = fleet_once.push([slow_one], "deleted in hand")
+    kit.wait_until(lambda: origin.count(slow_one), 30, "it is being fetched", 0.02)
+    command(fleet_once, "catalog", "delete", catalog["id"], "--yes")
+    kit.wait_until(lambda: not fleet_once.db.urls.count_documents({"first.catalog": catalog["id"]}), 60, "its record is gone")
+    fleet_once.wait_empty()
+
+    def nobodys():
+        stored = [image["job"] for image in fleet_once.db.images.find({"deleted_at": {"$exists": False}, "removed": {"$ne": True}}, {"job": 1})]
+        return [job for job in stored if not fleet_once.db.urls.count_documents({"_id": job.split("#")[0]})]
+
+    kit.wait_until(lambda: not nobodys() and not fleet_once.db.removals.count_documents({}), 30, lambda: f"nobody's: {nobodys()}")
+
+
 # --- images -----------------------------------------------------------------------------------------------------------------
 
 
@@ -361,6 +383,24 @@ def test_a_taken_down_picture_never_comes_back(fleet_once):
     fleet_once.get(f"/v1/images/{source}/content", status=410)
     assert fleet_once.db.images.count_documents({"sums.source": source, "removed": {"$ne": True}}) == 0
     post(fleet_once, f"/v1/images/{source}", method="DELETE", reason="again")
+
+
+def test_what_is_deleted_and_taken_down_at_once_stays_taken_down(fleet_once):
+    url, twin = f"{BASE}/id/64/23/22?both=1", f"{BASE}/id/64/23/22?both=2"
+    catalog = fleet_once.run([url], "both")
+    image = fleet_once.get("/v1/urls", url=url).json()["images"][0]
+    source = image["sums"]["source"]
+    command(fleet_once, "catalog", "delete", catalog["id"], "--yes")
+    kit.wait_until(lambda: fleet_once.db.images.find_one({"_id": image["id"], "deleted_at": {"$exists": True}}), 60, "it is deleted")
+    # who takes it down found it just before, and dies after the tombstone
+    now = fleet_once.db.command("hello")["localTime"]
+    fleet_once.db.tombstones.insert_one({"_id": source, "image": image["id"], "reason": "both", "by": "test", "at": now,
+                                         "settle_at": now + datetime.timedelta(minutes=10)})
+    kit.wait_until(lambda: (fleet_once.db.images.find_one({"_id": image["id"]}) or {}).get("removed"), 30, "it stays, as taken down")
+    kit.wait_until(lambda: fleet_once.lines(fleet_once.run([twin, f"# {time.monotonic()}"], "both again"))[0]["outcome"] == "removed", 60,
+                   "who brings it again is told so")
+    fleet_once.get(f"/v1/images/{source}/content", status=410)
+    assert fleet_once.db.images.find_one({"_id": image["id"]})["data"] == ""
 
 
 def test_a_hash_may_be_cut_and_a_doubtful_one_is_said_to_be(fleet_once, mixed):
@@ -518,7 +558,6 @@ def test_old_images_expire_and_come_again_when_asked_for(servers, tmp_path):
         url = f"{BASE}/id/61/19/19"
         catalog = cluster.run([url, f"{BASE}/id/62/19/19"], "old")
         image = cluster.db.urls.find_one({"url": url})["images"][0]
-        import datetime
         ago = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=2)
         cluster.db.images.update_one({"_id": image}, {"$set": {"inserted_at": ago}})
         kit.wait_until(lambda: cluster.db.images.find_one({"_id": image}).get("deleted_at"), 30, "expired")

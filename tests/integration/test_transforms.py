@@ -298,7 +298,14 @@ def test_diff_tells_what_another_file_would_change(tmp_path):
     (tmp_path / "old.yaml").write_text("pipelines:\n  a: { steps: [grayscale] }\n  b: { steps: [blur] }\n  c: { steps: [flip] }\n")
     (tmp_path / "new.yaml").write_text("pipelines:\n  a: { steps: [grayscale: { method: luma }], output: { format: jpeg } }\n  b: { steps: [blur: { sigma: 3 }] }\n  d: { steps: [flip] }\n")
     rows = json.loads(grisaille("pipelines", "diff", tmp_path / "new.yaml", "--config", tmp_path / "old.yaml", "--json").stdout)
-    assert {row["name"]: row["what"] for row in rows} == {"gray": "same", "a": "same", "b": "changed", "c": "gone", "d": "new"}
+    assert {row["name"]: row["what"] for row in rows if row["kind"] == "pipeline"} == {"gray": "same", "a": "same", "b": "changed", "c": "gone", "d": "new"}
+    changed = next(row for row in rows if row["name"] == "b")
+    assert changed["before"].startswith("b@") and changed["after"].startswith("b@") and changed["before"] != changed["after"]
+    assert [(change["path"], change["after"]) for change in changed["changes"]] == [("steps[0].blur.sigma", 3)]
+    assert [row["what"] for row in rows if row["kind"] == "rules"] == ["same"]
+    (tmp_path / "rules.yaml").write_text("rules:\n- name: all\n  limit: { concurrency: 3 }\n")
+    said = grisaille("pipelines", "diff", tmp_path / "old.yaml", tmp_path / "rules.yaml").stdout
+    assert "rules@" in said and "rules[0].name: picsum sizes → all" in said and "rules[0].limit.concurrency: 32 → 3" in said
     (tmp_path / "bad.yaml").write_text("pipelines:\n  a: { steps: [nonsense] }\n")
     bad = grisaille("pipelines", "diff", tmp_path / "bad.yaml", check=False)
     assert bad.returncode == 2 and "nonsense" in bad.stderr

@@ -63,6 +63,7 @@ void origin_stats_destroy(struct origin_stats *stats);
 void origin_stats_count(struct origin_stats *stats, enum origin_class class, const char *host, const char *target);
 /* How often `key` was asked before this call (the call counts). */
 uint64_t origin_stats_bump(struct origin_stats *stats, const char *key);
+uint64_t origin_stats_peek(struct origin_stats *stats, const char *key); /* without counting */
 enum MHD_Result origin_stats_serve(struct origin_request *request);
 
 /* --- origin_scene.c: a landscape as a function of a number and a place, the same at any resolution */
@@ -104,6 +105,9 @@ enum MHD_Result origin_kind_serve(struct origin_request *request);
 enum MHD_Result origin_fault_serve(struct origin_request *request);
 /* A small JPEG that depends on the request's target alone. */
 GBytes *origin_fault_picture(struct origin_request *request);
+
+/* --- origin_versions.c: /fault/version…; `rest` is what follows that */
+enum MHD_Result origin_version_serve(struct origin_request *request, const char *rest);
 
 /* --- origin_reply.c: answers */
 uint64_t origin_hash_text(const char *text);

@@ -210,6 +210,7 @@ enum MHD_Result origin_fault_serve(struct origin_request *request) {
         if (prefix ? !strncmp(name, faults[i].name, length) : !strcmp(name, faults[i].name))
             return faults[i].serve(request, name + length);
     }
+    if (!strcmp(name, "version") || !strncmp(name, "version/", 8)) return origin_version_serve(request, name + strlen("version"));
     char *end = NULL;
     unsigned long status = strtoul(name, &end, 10);
     if (end != name && *end == 0 && status >= 400 && status <= 599) return serve_status(request, (unsigned)status);

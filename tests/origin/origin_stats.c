@@ -67,6 +67,13 @@ uint64_t origin_stats_bump(struct origin_stats *stats, const char *key) {
     return before;
 }
 
+uint64_t origin_stats_peek(struct origin_stats *stats, const char *key) {
+    g_mutex_lock(&stats->lock);
+    uint64_t count = GPOINTER_TO_SIZE(g_hash_table_lookup(stats->keys, key));
+    g_mutex_unlock(&stats->lock);
+    return count;
+}
+
 static void append_json_text(GString *out, const char *text) {
     g_string_append_c(out, '"');
     for (const char *at = text; *at; at++) {

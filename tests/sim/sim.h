@@ -207,6 +207,16 @@ void sim_crypto_init(struct gri_crypto *crypto);
 struct sim_redis;
 struct sim_mongo;
 
+/* sim_steer.c: what is there beside the faults, by random numbers of its own. */
+struct sim_steering {
+    uint64_t random;
+    size_t lingering; /* jobs of a worker that may wait for slow hosts beside its slots */
+    int deletions, takedowns;
+    int64_t keep_images_ms, keep_catalogs_ms; /* retention; 0: for ever */
+    int64_t settle_ms;                        /* until who had an image in hand has linked it */
+    int64_t struck_deletions, struck_takedowns, expired, fetched_again, lingered;
+};
+
 struct sim_world {
     struct sim_base *base;
     uint64_t seed, random, next_seq, trace;
@@ -218,6 +228,7 @@ struct sim_world {
     struct sim_redis *redis;
     struct sim_mongo *mongo;
     struct sim_chaos chaos[SIM_FAULTS];
+    struct sim_steering steering;
     int64_t lose_redis, lose_mongo; /* one in n, 0 never */
     int64_t chaos_ms;               /* how long faults go on */
     bool healed;                    /* no more faults: everything must come to its end */
@@ -243,6 +254,15 @@ void sim_swarm_size(struct sim_world *world);
 void sim_swarm_start(struct sim_world *world);
 const char *sim_fault_name(enum sim_fault kind);
 bool sim_has_fault(const struct sim_world *world, enum sim_fault kind);
+
+/* sim_steer.c: deletions, takedowns and retention. `plain`: none of it, nor jobs that linger. */
+void sim_steer_size(struct sim_world *world, bool plain);
+void sim_steer_start(struct sim_world *world);
+/* Pictures may go in this history. */
+bool sim_steer_removes(const struct sim_world *world);
+/* All that was asked for has been done. */
+bool sim_steer_is_settled(const struct sim_world *world);
+void sim_steer_check(struct sim_world *world);
 
 /* sim_redis.c, sim_redis_faults.c */
 struct sim_redis *sim_redis_create(void);
@@ -309,6 +329,7 @@ void sim_watch_chunk_done(struct sim_world *world, const struct sim_chunk *chunk
 void sim_watch_chunk_ack(struct sim_world *world, const char *catalog, int64_t number);
 void sim_watch_bare_ack(struct sim_world *world, const char *url);
 void sim_watch_job_ack(struct sim_world *world, const struct gri_job *job);
+void sim_watch_ask(struct sim_process *process, enum gri_stream_name stream, size_t max);
 void sim_watch_read(struct sim_process *process, enum gri_stream_name stream, size_t max);
 void sim_watch_dispatch(struct sim_world *world, int64_t limit, int64_t inflight);
 void sim_watch_drained(struct sim_process *process);

@@ -28,12 +28,14 @@ static int64_t do_lookup(struct sim_process *process, struct gri_op *op, bool pa
         struct gri_image_lookup *item = &lookup->items[i];
         const struct sim_image *image =
             item->id[0] ? sim_find_image(mongo, item->id) : sim_find_image_of(mongo, item->job, item->pipeline);
-        item->found = image != NULL;
-        item->removed = false;
+        if (image && image->deleted_ms) image = NULL; /* a stub is none */
+        const struct sim_tombstone *tombstone = image || !item->id[0] ? NULL : sim_find_tombstone(process->world, item->id);
+        item->found = image || tombstone;
+        item->removed = image ? image->removed : tombstone != NULL;
         item->heal = item->id[0] && image && image->damaged;
         if (item->heal) (void)gri_copy(item->heal_job, sizeof item->heal_job, image->job);
         item->own = image && strcmp(image->job, item->job) == 0;
-        if (image) (void)gri_copy(item->found_id, sizeof item->found_id, image->id);
+        if (item->found) (void)gri_copy(item->found_id, sizeof item->found_id, image ? image->id : tombstone->image);
     }
     return 0;
 }
@@ -45,6 +47,10 @@ static int64_t do_insert(struct sim_process *process, struct gri_op *op, bool pa
         struct gri_image_insert *item = &insert->items[i];
         const struct sim_image *same = sim_find_image(mongo, item->image->id);
         const struct sim_image *of_job = sim_find_image_of(mongo, item->image->job, item->image->pipeline);
+        if (same && same->deleted_ms && !of_job) { /* the stub is in the way of these bytes */
+            sim_remove_image(mongo, same);
+            same = NULL;
+        }
         if (!same && !of_job && !sim_done_of_part(process, part)) continue;
         item->result = same ? GRI_SAME_CONTENT : of_job ? GRI_SAME_JOB : GRI_INSERTED;
         item->own = same && strcmp(same->job, item->image->job) == 0;
@@ -54,7 +60,7 @@ static int64_t do_insert(struct sim_process *process, struct gri_op *op, bool pa
         mongo->image_ids[mongo->image_count] = sim_shorten(item->image->id);
         mongo->image_jobs[mongo->image_count] = sim_shorten(item->image->job);
         struct sim_image *image = &mongo->images[mongo->image_count++];
-        image->damaged = false;
+        *image = (struct sim_image){.inserted_ms = process->world->now_ms};
         (void)gri_copy(image->id, sizeof image->id, item->image->id);
         (void)gri_copy(image->job, sizeof image->job, item->image->job);
         (void)gri_copy(image->pipeline, sizeof image->pipeline, item->image->pipeline);
@@ -68,7 +74,8 @@ static int64_t do_heal(struct sim_process *process, struct gri_op *op, bool part
     struct sim_world *world = process->world;
     for (size_t i = 0; i < heal->count; i++) {
         struct sim_image *image = sim_find_image(world->mongo, heal->images[i]->id);
-        if (!image) sim_violation(world, "an image is healed that is not stored: %s", heal->images[i]->id);
+        if (!image && !sim_steer_removes(world))
+            sim_violation(world, "an image is healed that is not stored: %s", heal->images[i]->id);
         if (!image || !image->damaged || !sim_done_of_part(process, part)) continue;
         if (strcmp(image->job, heal->images[i]->job) != 0)
             sim_violation(world, "image %s is another job's once it is healed", image->id);
@@ -80,7 +87,9 @@ static int64_t do_heal(struct sim_process *process, struct gri_op *op, bool part
 
 void sim_mongo_damage(struct sim_world *world) {
     struct sim_mongo *mongo = world->mongo;
-    if (mongo->image_count) mongo->images[sim_random(world) % mongo->image_count].damaged = true;
+    if (mongo->image_count == 0) return;
+    struct sim_image *image = &mongo->images[sim_random(world) % mongo->image_count];
+    image->damaged = !image->removed && !image->deleted_ms;
 }
 
 static void submit_lookup(struct gri_store *store, struct gri_store_lookup *request) {

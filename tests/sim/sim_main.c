@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grisaille-sim [--seeds N] [--first K] [--seed K] [--file FILE] [--stop-at N] [--hashes] [--verbose]: whole histories of
- * schedulers and workers on simulated servers and time, each checked against the oracle at every step and at its end.
+/* grisaille-sim [--seeds N] [--first K] [--seed K] [--file FILE] [--stop-at N] [--plain] [--hashes] [--verbose]: whole histories
+ * of schedulers and workers on simulated servers and time, each checked against the oracle at every step and at its end.
  *   --seeds N    N histories (500), from seed K of --first on (1)
  *   --seed K     this one alone, verbose: replays it
- *   --file FILE  first the seeds listed there, one a line (regressions)
+ *   --file FILE  first the seeds listed there, one a line (regressions); "SEED plain": that one without, see below
  *   --stop-at N  after N failing histories (5)
+ *   --plain      without deletions, takedowns, retention and jobs that linger: what a seed was before there was any of it
  *   --hashes     prints the hash of each history's whole trace, and runs each twice: the two must be equal
  * A failing seed is printed. Exit status 1 when one failed. */
 #include <getopt.h>
@@ -24,6 +25,7 @@ enum { HEAL_LIMIT_MS = 20 * 60 * 1000, POLL_MS = 1000 };
 struct tally {
     uint64_t histories, failed;
     int64_t faults, lost, isolated, poisoned, healed_images, struck[SIM_FAULTS], slowest_ms;
+    int64_t deletions, takedowns, expired, fetched_again, lingered;
 };
 
 static const char *const bad_lines[SIM_BAD_LINES] = {
@@ -111,13 +113,14 @@ static void add_bare_url(void *arg) {
     sim_redis_add_url(world, n == SIM_LINE_BAD ? "no-url" : sim_url(world, n));
 }
 
-static void create_world(struct sim_world *world, struct sim_base *base, uint64_t seed, bool quiet) {
+static void create_world(struct sim_world *world, struct sim_base *base, uint64_t seed, bool quiet, bool plain) {
     *world = (struct sim_world){
         .base = base, .seed = seed, .random = seed * UINT64_C(0x2545F4914F6CDD1D) + 1, .now_ms = 1000, .quiet = quiet};
     world->redis = sim_redis_create();
     world->mongo = base->mongo;
     sim_mongo_reset(world->mongo);
     sim_swarm_size(world);
+    sim_steer_size(world, plain);
     for (int c = 0; c < world->catalog_count; c++) {
         write_catalog(world, &world->catalogs[c], c);
         (void)sim_at(world, NULL, sim_between(world, 0, world->chaos_ms * 2 / 3), push, &world->catalogs[c]);
@@ -128,6 +131,7 @@ static void create_world(struct sim_world *world, struct sim_base *base, uint64_
         sim_process_start(process);
     }
     sim_swarm_start(world);
+    sim_steer_start(world);
     if (sim_has_fault(world, SIM_FLUSH) || sim_has_fault(world, SIM_ROLLBACK)) return;
     for (int64_t i = sim_between(world, 0, SIM_BARE_MAX); i > 0; i--)
         (void)sim_at(world, NULL, sim_between(world, 0, world->chaos_ms * 2 / 3), add_bare_url, world);
@@ -153,7 +157,7 @@ static void destroy_world(struct sim_world *world) {
 /* Drained: nothing pending in the ledger, and Redis empty. */
 static bool is_drained(const struct sim_world *world) {
     char left[200];
-    return sim_mongo_is_drained(world->mongo) && *sim_redis_leftovers(world->redis, left) == '\0';
+    return sim_mongo_is_drained(world->mongo) && sim_steer_is_settled(world) && *sim_redis_leftovers(world->redis, left) == '\0';
 }
 
 static void describe(const struct sim_world *world, int64_t took_ms) {
@@ -166,11 +170,17 @@ static void describe(const struct sim_world *world, int64_t took_ms) {
     printf("; drained %lld s after healing; %d violations\n", (long long)(took_ms / 1000), world->violations);
 }
 
+struct options {
+    uint64_t seeds, first, stop_at;
+    const char *file;
+    bool hashes, verbose, plain;
+};
+
 /* Chaos, healing, draining, the oracle. Returns the hash of the trace. */
-static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool quiet, struct tally *tally) {
+static uint64_t history(struct sim_base *base, uint64_t seed, const struct options *options, bool quiet, struct tally *tally) {
     static struct sim_world storage; /* too large for a stack */
     struct sim_world *world = &storage;
-    create_world(world, base, seed, quiet);
+    create_world(world, base, seed, quiet, options->plain);
     while (sim_step(world, world->chaos_ms)) {}
     world->now_ms = world->chaos_ms;
     heal(world);
@@ -183,7 +193,7 @@ static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool
     if (until >= limit) sim_violation(world, "not drained after %d virtual minutes", HEAL_LIMIT_MS / 60000);
     sim_oracle(world);
     int64_t took = until - world->chaos_ms;
-    if (!quiet && (verbose || world->violations)) describe(world, took);
+    if (!quiet && (options->verbose || world->violations)) describe(world, took);
     if (!quiet && world->violations) {
         sim_redis_print(world->redis, world->now_ms);
         (void)fflush(stdout);
@@ -195,6 +205,11 @@ static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool
     tally->poisoned += world->poisoned;
     tally->healed_images += world->healed_images;
     tally->faults += world->lost + world->poisoned;
+    tally->deletions += world->steering.struck_deletions;
+    tally->takedowns += world->steering.struck_takedowns;
+    tally->expired += world->steering.expired;
+    tally->fetched_again += world->steering.fetched_again;
+    tally->lingered += world->steering.lingered;
     for (int kind = 0; kind < SIM_FAULTS; kind++) {
         tally->struck[kind] += world->struck[kind];
         tally->faults += world->struck[kind];
@@ -206,18 +221,12 @@ static uint64_t history(struct sim_base *base, uint64_t seed, bool verbose, bool
 
 /* --- runs --- */
 
-struct options {
-    uint64_t seeds, first, stop_at;
-    const char *file;
-    bool hashes, verbose;
-};
-
 static void run_seed(struct sim_base *base, uint64_t seed, const struct options *options, struct tally *tally) {
-    uint64_t hash = history(base, seed, options->verbose, false, tally);
+    uint64_t hash = history(base, seed, options, false, tally);
     if (!options->hashes) return;
     struct tally unused = {0};
     printf("seed %llu hash %016llx\n", (unsigned long long)seed, (unsigned long long)hash);
-    if (history(base, seed, false, true, &unused) == hash) return;
+    if (history(base, seed, options, true, &unused) == hash) return;
     printf("seed %llu: another trace the second time\n", (unsigned long long)seed);
     tally->failed++;
 }
@@ -232,7 +241,9 @@ static bool run_file(struct sim_base *base, const struct options *options, struc
     while (fgets(line, sizeof line, file)) {
         char *end;
         uint64_t seed = strtoull(line, &end, 10);
-        if (end != line && tally->failed < options->stop_at) run_seed(base, seed, options, tally);
+        struct options own = *options;
+        own.plain = options->plain || strncmp(end, " plain", 6) == 0;
+        if (end != line && tally->failed < options->stop_at) run_seed(base, seed, &own, tally);
     }
     (void)fclose(file);
     return true;
@@ -243,19 +254,27 @@ static void print_tally(const struct tally *tally, double seconds) {
            (long long)tally->faults, (long long)tally->lost);
     for (int kind = 0; kind < SIM_FAULTS; kind++)
         printf(", %lld %s", (long long)tally->struck[kind], sim_fault_name((enum sim_fault)kind));
-    printf(", %lld ends by poison; %lld jobs isolated, %lld images healed)\nslowest to drain: %lld virtual s; %.0f s of CPU, "
+    printf(", %lld ends by poison; %lld jobs isolated, %lld images healed)\n%lld catalogs deleted, %lld takedowns, %lld images "
+           "expired, %lld URLs fetched again for a stub, %lld reads beyond the slots\nslowest to drain: %lld virtual s; %.0f s "
+           "of CPU, "
            "%.0f histories a CPU second\n",
-           (long long)tally->poisoned, (long long)tally->isolated, (long long)tally->healed_images,
+           (long long)tally->poisoned, (long long)tally->isolated, (long long)tally->healed_images, (long long)tally->deletions,
+           (long long)tally->takedowns, (long long)tally->expired, (long long)tally->fetched_again, (long long)tally->lingered,
            (long long)(tally->slowest_ms / 1000), seconds, (double)tally->histories / (seconds > 0 ? seconds : 1));
     printf("%llu passed, %llu failed\n", (unsigned long long)(tally->histories - tally->failed),
            (unsigned long long)tally->failed);
 }
 
 int main(int argc, char **argv) {
-    static const struct option names[] = {{"seeds", required_argument, NULL, 'n'},   {"first", required_argument, NULL, 'f'},
-                                          {"seed", required_argument, NULL, 's'},    {"file", required_argument, NULL, 'r'},
-                                          {"stop-at", required_argument, NULL, 'x'}, {"hashes", no_argument, NULL, 'h'},
-                                          {"verbose", no_argument, NULL, 'v'},       {0}};
+    static const struct option names[] = {{"seeds", required_argument, NULL, 'n'},
+                                          {"first", required_argument, NULL, 'f'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"file", required_argument, NULL, 'r'},
+                                          {"stop-at", required_argument, NULL, 'x'},
+                                          {"hashes", no_argument, NULL, 'h'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"plain", no_argument, NULL, 'p'},
+                                          {0}};
     struct options options = {.seeds = 500, .first = 1, .stop_at = 5};
     bool one = false;
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -273,6 +292,8 @@ int main(int argc, char **argv) {
             options.hashes = true;
         else if (option == 'v')
             options.verbose = true;
+        else if (option == 'p')
+            options.plain = true;
         else
             return 2;
     }

@@ -73,16 +73,22 @@ static bool is_open(const struct sim_url *url) {
     return url->state == GRI_URL_QUEUED || url->state == GRI_URL_WAITING;
 }
 
-void sim_mongo_cancel(struct sim_world *world, int catalog) {
+/* What is pending of it and wanted by nobody else. */
+static void give_up(struct sim_world *world, int catalog) {
     struct sim_mongo *mongo = world->mongo;
-    if (!mongo->catalogs[catalog].pushed || mongo->catalogs[catalog].finished) return;
-    mongo->catalogs[catalog].cancelled = true;
     for (size_t i = 0; i < mongo->url_count; i++) {
         struct sim_url *url = &mongo->urls[i];
         if (url->catalog != catalog || url->shared || !is_open(url)) continue;
         url->state = GRI_URL_DEAD;
         url->reason = GRI_R_cancelled;
     }
+}
+
+void sim_mongo_cancel(struct sim_world *world, int catalog) {
+    struct sim_catalog_state *state = &world->mongo->catalogs[catalog];
+    if (!state->pushed || state->finished || state->doomed) return;
+    state->cancelled = true;
+    give_up(world, catalog);
 }
 
 void sim_mongo_lose_leases(struct sim_world *world) {
@@ -92,7 +98,7 @@ void sim_mongo_lose_leases(struct sim_world *world) {
 
 bool sim_mongo_is_drained(const struct sim_mongo *mongo) {
     for (int i = 0; i < SIM_CATALOGS_MAX; i++)
-        if (mongo->catalogs[i].pushed && !mongo->catalogs[i].finished) return false;
+        if (mongo->catalogs[i].pushed && !mongo->catalogs[i].finished && !mongo->catalogs[i].gone) return false;
     for (size_t i = 0; i < mongo->url_count; i++)
         if (is_open(&mongo->urls[i])) return false;
     return true;
@@ -138,11 +144,16 @@ static int64_t at_most(int64_t value, int64_t limit) {
     return value < limit ? value : limit;
 }
 
+static enum gri_catalog_state state_of(const struct sim_mongo *mongo, int catalog) {
+    if (mongo->catalogs[catalog].doomed) return GRI_CATALOG_DELETING;
+    return mongo->catalogs[catalog].cancelled ? GRI_CATALOG_CANCELLED : GRI_CATALOG_RUNNING;
+}
+
 static void feed_catalog(const struct sim_world *world, const struct gri_ledger_feed *feed, int c,
                          struct gri_feed_catalog *catalog) {
     const struct sim_mongo *mongo = world->mongo;
     (void)gri_copy(catalog->id, sizeof catalog->id, world->base->catalog_ids[c]);
-    catalog->state = mongo->catalogs[c].cancelled ? GRI_CATALOG_CANCELLED : GRI_CATALOG_RUNNING;
+    catalog->state = state_of(mongo, c);
     catalog->open = at_most(open_of(mongo, c, false), feed->open_limit);
     catalog->queued = at_most(open_of(mongo, c, true), feed->queued_limit);
     catalog->next = gri_calloc(feed->chunk_limit + 1, sizeof *catalog->next);
@@ -164,7 +175,7 @@ static int64_t do_feed(struct sim_process *process, struct gri_op *op, bool part
     feed->catalogs = gri_calloc(SIM_CATALOGS_MAX, sizeof *feed->catalogs);
     feed->count = 0;
     for (int c = 0; c < SIM_CATALOGS_MAX && feed->count < feed->catalog_limit; c++)
-        if (mongo->catalogs[c].pushed && !mongo->catalogs[c].finished)
+        if (mongo->catalogs[c].pushed && !mongo->catalogs[c].finished && !mongo->catalogs[c].gone)
             feed_catalog(process->world, feed, c, &feed->catalogs[feed->count++]);
     return 0;
 }
@@ -185,11 +196,14 @@ static int64_t do_settle(struct sim_process *process, struct gri_op *op, bool pa
     struct sim_mongo *mongo = process->world->mongo;
     int catalog = sim_catalog_index(settle->catalog);
     (void)part;
-    if (mongo->catalogs[catalog].cancelled) sim_mongo_cancel(process->world, catalog);
+    if (state_of(mongo, catalog) != GRI_CATALOG_RUNNING && !mongo->catalogs[catalog].finished) give_up(process->world, catalog);
     settle->finished = open_of(mongo, catalog, false) == 0;
     for (size_t i = 0; i < mongo->chunk_count; i++)
         if (mongo->chunks[i].catalog == catalog && !mongo->chunks[i].admitted) settle->finished = false;
-    if (settle->finished) mongo->catalogs[catalog].finished = true;
+    if (settle->finished && !mongo->catalogs[catalog].finished) {
+        mongo->catalogs[catalog].finished = true;
+        mongo->catalogs[catalog].finished_ms = process->world->now_ms;
+    }
     return 0;
 }
 
@@ -202,7 +216,7 @@ static int64_t do_chunk(struct sim_process *process, struct gri_op *op, bool par
     request->found = chunk != NULL;
     if (!chunk) return 0;
     request->admitted = chunk->admitted;
-    request->state = mongo->catalogs[catalog].cancelled ? GRI_CATALOG_CANCELLED : GRI_CATALOG_RUNNING;
+    request->state = state_of(mongo, catalog);
     (void)gri_copy(request->pipeline, sizeof request->pipeline, "gray@000000000001");
     (void)gri_copy(request->rules, sizeof request->rules, "rules@000000000001");
     request->retry_dead = mongo->catalogs[catalog].retry_dead;
@@ -270,7 +284,9 @@ static void admit_new(struct sim_world *world, const struct gri_admit *asked, in
 
 static enum gri_admitted meet_known(struct sim_world *world, struct sim_url *url, int catalog, bool revive_dead) {
     if (url->catalog != catalog) url->shared = true;
-    if (url->state != GRI_URL_DEAD || (!revive_dead && url->reason != GRI_R_cancelled)) return GRI_KNOWN;
+    bool dead = url->state == GRI_URL_DEAD && (revive_dead || url->reason == GRI_R_cancelled);
+    if (!dead && (url->state != GRI_URL_DONE || !url->expired)) return GRI_KNOWN;
+    url->expired = false;
     url->state = GRI_URL_QUEUED;
     url->run++;
     url->attempts = 0;
@@ -393,6 +409,7 @@ static int64_t do_check(struct sim_process *process, struct gri_op *op, bool par
 }
 
 static void link_image(struct sim_url *url, const char *image, bool made) {
+    url->expired = false;
     for (int i = 0; i < url->image_count; i++)
         if (strcmp(url->images[i], image) == 0) {
             url->made = url->made || made;
@@ -409,6 +426,7 @@ static void finish_one(struct sim_url *url, struct gri_finish *item, int64_t now
     if (item->kind == GRI_FINISH_DONE && strcmp(url->pipeline, item->pipeline) == 0) {
         item->applied = url->state != GRI_URL_DONE;
         if (item->applied || item->made) link_image(url, item->image, item->made);
+        if (item->applied) url->taken_down = item->removed;
         url->state = GRI_URL_DONE;
     } else if (item->kind == GRI_FINISH_WAIT && current) {
         item->applied = true;
@@ -428,8 +446,14 @@ static int64_t do_finish(struct sim_process *process, struct gri_op *op, bool pa
     struct gri_ledger_finish *finish = REQUEST(finish, op);
     for (size_t i = 0; i < finish->count; i++) {
         struct sim_url *url = sim_find_url(process->world->mongo, finish->items[i].key);
-        GRI_ASSERT(url);
+        if (!url && !process->world->steering.deletions)
+            sim_violation(process->world, "a record is gone: %s", finish->items[i].key);
         if (!sim_done_of_part(process, part)) continue;
+        if (!url) { /* deleted meanwhile: what it made goes as well */
+            finish->items[i].applied = false;
+            if (finish->items[i].made) sim_condemn(process->world, finish->items[i].image);
+            continue;
+        }
         sim_watch_finish(process->world, url, &finish->items[i]);
         finish_one(url, &finish->items[i], process->world->now_ms);
     }
@@ -458,10 +482,8 @@ static int64_t do_reap(struct sim_process *process, struct gri_op *op, bool part
 }
 
 static int64_t do_upkeep(struct sim_process *process, struct gri_op *op, bool part) {
-    struct gri_ledger_upkeep *upkeep = REQUEST(upkeep, op);
-    (void)process, (void)part;
-    upkeep->more = false;
-    return 0;
+    (void)part;
+    return sim_upkeep_step(process, REQUEST(upkeep, op));
 }
 
 #define SIM_OPERATION(name)                                                                                   \
@@ -486,7 +508,12 @@ SIM_OPERATION(finish)
 SIM_OPERATION(events)
 SIM_OPERATION(gauges)
 SIM_OPERATION(reap)
-SIM_OPERATION(upkeep)
+
+static void submit_upkeep(struct gri_ledger *ledger, struct gri_ledger_upkeep *request) {
+    struct sim_process *process = gri_container_of(ledger, struct sim_process, ledger);
+    sim_upkeep_begin(process, request);
+    sim_submit(process, SIM_MONGO, &request->op, do_upkeep);
+}
 
 void sim_ledger_ops(struct sim_process *process) {
     static const struct gri_ledger_ops ops = {.lease = submit_lease,

@@ -5,7 +5,13 @@
 
 #include "sim.h"
 
-enum { SIM_IMAGES_PER_URL = 4, SIM_ROWS_MAX = 512 };
+enum {
+    SIM_IMAGES_PER_URL = 4,
+    SIM_ROWS_MAX = 512,
+    SIM_TOMBSTONES_MAX = 4,
+    SIM_UPKEEP_URLS = 8, /* a call of upkeep */
+    SIM_UPKEEP_IMAGES = SIM_UPKEEP_URLS * SIM_IMAGES_PER_URL
+};
 
 struct sim_url {
     char key[GRI_KEY_MAX];
@@ -19,13 +25,17 @@ struct sim_url {
     char images[SIM_IMAGES_PER_URL][GRI_IMAGE_ID_MAX];
     int image_count;
     bool made, shared;
+    bool expired, taken_down; /* its picture is gone: too old, or on purpose */
     enum gri_reason reason;
 };
 
 struct sim_image {
     bool damaged;
+    bool removed;       /* taken down */
+    int64_t deleted_ms; /* a stub since then; 0: it is none */
+    int64_t inserted_ms;
     char id[GRI_IMAGE_ID_MAX];
-    char job[GRI_KEY_MAX];
+    char job[GRI_IMAGE_JOB_MAX];
     char pipeline[GRI_PIPELINE_MAX];
 };
 
@@ -43,13 +53,35 @@ struct sim_line_error {
     enum gri_reason reason;
 };
 
+struct sim_catalog_state {
+    bool pushed, finished, cancelled, retry_dead;
+    bool doomed, records_only, gone; /* being deleted; of one that is too old, what it brought in stays; deleted */
+    int64_t finished_ms;
+};
+
+/* A picture that was taken down: whatever has its source. */
+struct sim_tombstone {
+    char image[GRI_IMAGE_ID_MAX];
+    int64_t at_ms, settle_ms; /* until then it is carried out again and again; 0: that is over */
+};
+
+/* Upkeep under way for a scheduler: what it has read, and its next step. */
+struct sim_upkeep {
+    int step, tombstones;
+    int64_t now_ms;
+    bool keep_images, keep_catalogs, more;
+    size_t key_count, id_count;
+    char keys[SIM_UPKEEP_URLS][GRI_KEY_MAX];
+    char ids[SIM_UPKEEP_IMAGES][GRI_IMAGE_ID_MAX];
+    bool alone[SIM_UPKEEP_IMAGES];
+};
+
 struct sim_mongo {
-    size_t url_count, image_count, chunk_count, error_count;
-    int lease_count;
+    size_t url_count, image_count, chunk_count, error_count, removal_count;
+    int lease_count, tombstone_count;
     sim_short_key url_keys[SIM_ROWS_MAX], image_ids[SIM_ROWS_MAX], image_jobs[SIM_ROWS_MAX];
-    struct {
-        bool pushed, finished, cancelled, retry_dead;
-    } catalogs[SIM_CATALOGS_MAX];
+    struct sim_catalog_state catalogs[SIM_CATALOGS_MAX];
+    struct sim_tombstone tombstones[SIM_TOMBSTONES_MAX];
     struct {
         char name[24], holder[GRI_WORKER_MAX];
         int64_t until_ms;
@@ -59,6 +91,11 @@ struct sim_mongo {
     struct sim_image images[SIM_ROWS_MAX];
     struct sim_chunk chunks[SIM_ROWS_MAX];
     struct sim_line_error errors[SIM_ROWS_MAX];
+    struct {
+        char image[GRI_IMAGE_ID_MAX];
+        int64_t at_ms;
+    } removals[SIM_ROWS_MAX];
+    struct sim_upkeep upkeeps[SIM_PROCESSES_MAX];
 };
 
 /* The index of a catalog by its id: simulated ids are numbers. */
@@ -68,6 +105,15 @@ struct sim_image *sim_find_image(struct sim_mongo *mongo, const char *id);
 struct sim_image *sim_find_image_of(struct sim_mongo *mongo, const char *job, const char *pipeline);
 struct sim_chunk *sim_find_chunk(struct sim_mongo *mongo, int catalog, int64_t number);
 bool sim_has_line_error(const struct sim_mongo *mongo, int catalog, int64_t line);
+/* sim_steer.c */
+void sim_remove_image(struct sim_mongo *mongo, const struct sim_image *image);
+/* The one that holds for this image's source, as far as the asking worker has heard of it; NULL. */
+const struct sim_tombstone *sim_find_tombstone(struct sim_world *world, const char *image);
+/* Upkeep looks whether some URL links it, and else reduces it to a stub. */
+void sim_condemn(struct sim_world *world, const char *image);
+void sim_upkeep_begin(struct sim_process *process, const struct gri_ledger_upkeep *request);
+/* A step of it; ms until the next one, 0: it is over. */
+int64_t sim_upkeep_step(struct sim_process *process, struct gri_ledger_upkeep *request);
 /* For bulks that are cut: is this one done? */
 bool sim_done_of_part(struct sim_process *process, bool part);
 

@@ -10,6 +10,10 @@ static bool links(const struct sim_url *url, const char *image) {
     return false;
 }
 
+static bool was_stopped(const struct sim_world *world, int catalog) {
+    return world->mongo->catalogs[catalog].cancelled || world->mongo->catalogs[catalog].doomed;
+}
+
 static void check_url(struct sim_world *world, const struct sim_url *url) {
     enum sim_fate fate = sim_origin_fate(world, url->url);
     bool cancelled = url->state == GRI_URL_DEAD && url->reason == GRI_R_cancelled;
@@ -17,18 +21,19 @@ static void check_url(struct sim_world *world, const struct sim_url *url) {
     if (fate == SIM_DEAD && url->state == GRI_URL_DONE) sim_violation(world, "%s is done, which it can't be", url->url);
     if (fate == SIM_DONE && url->state == GRI_URL_DEAD && !cancelled)
         sim_violation(world, "%s is dead (%s) without reason", url->url, gri_reason_name(url->reason));
-    if (cancelled && (url->catalog < 0 || url->shared || !world->mongo->catalogs[url->catalog].cancelled))
+    if (cancelled && (url->catalog < 0 || url->shared || !was_stopped(world, url->catalog)))
         sim_violation(world, "%s is cancelled, and somebody still wants it", url->url);
     if (strstr(url->url, "/shut/") && !cancelled && url->reason != GRI_R_rate_limited)
         sim_violation(world, "%s is dead for another reason than its host's: %s", url->url, gri_reason_name(url->reason));
     bool poison = url->state == GRI_URL_DEAD && url->reason == GRI_R_poison;
     if (poison != (strstr(url->url, "/poison/") != NULL) && !cancelled)
         sim_violation(world, poison ? "%s is innocent, and dead as poison" : "%s is poison, and nobody says so", url->url);
-    if (url->state == GRI_URL_DONE && url->image_count == 0) sim_violation(world, "%s is done without an image", url->url);
+    if (url->state == GRI_URL_DONE && url->image_count == 0 && !url->expired)
+        sim_violation(world, "%s is done without an image", url->url);
     for (int i = 0; i < url->image_count; i++)
         if (!sim_find_image(world->mongo, url->images[i]))
             sim_violation(world, "%s links the image %s, which is not stored", url->url, url->images[i]);
-    if (url->made && !sim_find_image_of(world->mongo, url->key, url->pipeline))
+    if (url->made && !sim_steer_removes(world) && !sim_find_image_of(world->mongo, url->key, url->pipeline))
         sim_violation(world, "%s says that it made an image; none is its own", url->url);
 }
 
@@ -40,6 +45,7 @@ static void check_images(struct sim_world *world) {
         const struct sim_url *url = sim_find_url(mongo, image->job);
         bool cancelled = url && url->state == GRI_URL_DEAD && url->reason == GRI_R_cancelled;
         if (cancelled) continue; /* it was cancelled between insert and link; the scrub adopts it */
+        if (sim_steer_removes(world) && (!url || image->removed)) continue; /* sim_steer_check */
         if (!url || url->state != GRI_URL_DONE)
             sim_violation(world, "the job of image %s is not done", image->id);
         else if (!links(url, image->id))
@@ -56,7 +62,8 @@ static void check_images(struct sim_world *world) {
 static void check_lines(struct sim_world *world, const struct sim_catalog *catalog) {
     struct sim_mongo *mongo = world->mongo;
     int index = sim_catalog_index(catalog->id);
-    bool cancelled = mongo->catalogs[index].cancelled;
+    bool cancelled = was_stopped(world, index);
+    if (mongo->catalogs[index].gone) return;
     for (int64_t line = 1; line <= catalog->lines; line++) {
         int n = catalog->urls[line - 1];
         bool error = sim_has_line_error(mongo, index, line);
@@ -90,6 +97,7 @@ void sim_oracle(struct sim_world *world) {
         check_url(world, &world->mongo->urls[i]);
     check_images(world);
     check_first_lines(world);
+    sim_steer_check(world);
     for (int c = 0; c < world->catalog_count; c++)
         check_lines(world, &world->catalogs[c]);
     for (int i = 0; i < world->bare_count; i++)

@@ -102,7 +102,8 @@ static void watch_fetches(struct sim_process *process, const struct gri_fetch *f
         all++;
         same += strncmp(gri_container_of(request->op, struct gri_fetch, op)->url, fetch->url, host) == 0;
     }
-    if (all > process->world->slots) sim_violation(process->world, "%s has %zu fetches under way", process->name, all);
+    if (all > process->world->slots + process->world->steering.lingering)
+        sim_violation(process->world, "%s has %zu fetches under way", process->name, all);
     if (same > SIM_HOST_CONCURRENCY)
         sim_violation(process->world, "%s asks one host for %zu things at once", process->name, same);
 }

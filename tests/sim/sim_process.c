@@ -35,6 +35,8 @@ static void start_scheduler(struct sim_process *process) {
     options.heartbeat_ms = world->lease_ms / 6;
     options.stale_ms = 2 * world->lease_ms;
     options.lost_ms = 20 * world->lease_ms;
+    options.images_keep_days = world->steering.keep_images_ms > 0; /* sim_steer.c says how long a day is */
+    options.catalogs_keep_days = world->steering.keep_catalogs_ms > 0;
     GRI_ASSERT(gri_scheduler_create(&options, &process->scheduler, &error) == GRI_OK);
     gri_scheduler_start(process->scheduler);
 }
@@ -66,6 +68,7 @@ static void start_worker(struct sim_process *process) {
                                          .crypto = &world->base->crypto,
                                          .cpu = &process->cpu,
                                          .slots = world->slots,
+                                         .lingering = world->steering.lingering,
                                          .batch = world->worker_batch,
                                          .batch_ms = 5,
                                          .lease_ms = world->lease_ms,

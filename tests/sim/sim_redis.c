@@ -390,8 +390,6 @@ static void cancel_read(struct gri_stream *stream, struct gri_stream_read *reque
     static void submit_##name(struct gri_stream *stream, struct gri_stream_##name *request) { \
         sim_submit(of_stream(stream), SIM_REDIS, &request->op, do_##name);                    \
     }
-SIM_OPERATION(read)
-SIM_OPERATION(reclaim)
 SIM_OPERATION(heartbeat)
 SIM_OPERATION(ack)
 SIM_OPERATION(announce)
@@ -403,6 +401,16 @@ SIM_OPERATION(block)
 SIM_OPERATION(stats)
 SIM_OPERATION(leave)
 SIM_OPERATION(retire)
+
+static void submit_read(struct gri_stream *stream, struct gri_stream_read *request) {
+    sim_watch_ask(of_stream(stream), request->stream, request->max);
+    sim_submit(of_stream(stream), SIM_REDIS, &request->op, do_read);
+}
+
+static void submit_reclaim(struct gri_stream *stream, struct gri_stream_reclaim *request) {
+    sim_watch_ask(of_stream(stream), request->stream, request->max);
+    sim_submit(of_stream(stream), SIM_REDIS, &request->op, do_reclaim);
+}
 
 void sim_redis_ops(struct sim_process *process) {
     static const struct gri_stream_ops ops = {.open = open_stream,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "sim_mongo.h"
-#include "worker.h"
+#include "worker_state.h"
 
 enum { PRINTED_MAX = 12, PAUSE_HARMLESS_MS = 20000 };
 
@@ -23,20 +23,21 @@ void sim_violation(struct sim_world *world, const char *format, ...) {
 /* A link is written only to an image that is there; a failure changes only the run that it speaks of. */
 void sim_watch_finish(struct sim_world *world, const struct sim_url *before, const struct gri_finish *item) {
     if (item->kind != GRI_FINISH_DONE) {
-        if (item->run > before->run)
+        if (item->run > before->run && !world->steering.struck_deletions) /* a URL that comes in again begins with run 1 */
             sim_violation(world, "%s: a write of run %lld, which never was", before->url, (long long)item->run);
         return;
     }
     const struct sim_image *image = sim_find_image(world->mongo, item->image);
     if (!image)
         sim_violation(world, "%s is linked to an image that is not stored: %s", before->url, item->image);
-    else if (item->made != (strcmp(image->job, before->key) == 0))
+    else if (!sim_steer_removes(world) && item->made != (strcmp(image->job, before->key) == 0))
         sim_violation(world, "%s says wrongly whether it made its image", before->url);
 }
 
 /* All lines of a chunk are in before it is marked. */
 void sim_watch_chunk_done(struct sim_world *world, const struct sim_chunk *chunk) {
     const struct sim_catalog *catalog = &world->catalogs[chunk->catalog];
+    if (chunk->admitted) return; /* marked again: its lines may have been deleted since */
     for (int64_t i = chunk->first_line; i < chunk->first_line + chunk->lines; i++) {
         int n = catalog->urls[i - 1];
         bool error = sim_has_line_error(world->mongo, chunk->catalog, i);
@@ -59,15 +60,43 @@ void sim_watch_bare_ack(struct sim_world *world, const char *url) {
 /* The ledger comes first: what is acked has another state, or another run, there. */
 void sim_watch_job_ack(struct sim_world *world, const struct gri_job *job) {
     const struct sim_url *url = sim_find_url(world->mongo, job->key);
-    if (url && url->state == GRI_URL_QUEUED && url->run == job->run)
+    /* A URL that was deleted and comes in again begins with run 1, perhaps while an entry of its first life is there: the
+     * sweeper's. */
+    if (url && url->state == GRI_URL_QUEUED && url->run == job->run && !world->steering.struck_deletions)
         sim_violation(world, "%s is acked, and the ledger still waits for it (run %lld)", job->url, (long long)job->run);
+}
+
+/* Jobs that wait for their host, or failed there, and hold nothing but a record and the beginning of a body: only they may take
+ * no slot. */
+static bool may_linger(const struct gri_slot *slot) {
+    enum gri_stage stage = slot->stage;
+    bool waits = stage == GRI_STAGE_ROBOTS || stage == GRI_STAGE_TURN || stage == GRI_STAGE_GATE || stage == GRI_STAGE_FETCH;
+    return waits || ((stage == GRI_STAGE_FINISH || stage == GRI_STAGE_ACK) && slot->finish.kind != GRI_FINISH_DONE);
+}
+
+static size_t waiting_for_hosts(const struct sim_process *process) {
+    const struct gri_worker *worker = process->worker;
+    size_t waiting = 0;
+    for (size_t i = 0; process->world->steering.lingering && i < worker->o.slots; i++)
+        waiting += may_linger(&worker->slots[i]);
+    return waiting;
+}
+
+void sim_watch_ask(struct sim_process *process, enum gri_stream_name stream, size_t max) {
+    if (stream == GRI_STREAM_URLS) return;
+    struct sim_steering *steering = &process->world->steering;
+    size_t slots = process->world->slots, busy = gri_worker_busy(process->worker), waiting = waiting_for_hosts(process);
+    if (busy + max > slots + steering->lingering || busy - waiting + max > slots)
+        sim_violation(process->world, "%s with %zu jobs in hand, %zu of them waiting for hosts, asks for %zu more", process->name,
+                      busy, waiting, max);
+    steering->lingered += busy + max > slots;
 }
 
 void sim_watch_read(struct sim_process *process, enum gri_stream_name stream, size_t max) {
     if (stream == GRI_STREAM_URLS) return;
     size_t busy = gri_worker_busy(process->worker);
-    if (busy + max > process->world->slots)
-        sim_violation(process->world, "%s with %zu jobs in hand asks for %zu more", process->name, busy, max);
+    if (busy + max > process->world->slots + process->world->steering.lingering)
+        sim_violation(process->world, "%s with %zu jobs in hand reads %zu more", process->name, busy, max);
     if (process->draining && process->world->now_ms - process->drain_at_ms > 5000)
         sim_violation(process->world, "%s drains and reads", process->name);
 }

@@ -106,8 +106,10 @@ metadata:
     app.kubernetes.io/component: {{ .role }}
     {{- with $root.Values.podLabels }}{{ toYaml . | nindent 4 }}{{ end }}
   annotations:
-    # a change of either rolls the pods
+    # a change rolls the pods
+    {{- if $root.Values.restartOnConfigChange }}
     checksum/config: {{ include (print $root.Template.BasePath "/configmap.yaml") $root | sha256sum }}
+    {{- end }}
     checksum/secret: {{ include (print $root.Template.BasePath "/secret.yaml") $root | sha256sum }}
     {{- with $root.Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:

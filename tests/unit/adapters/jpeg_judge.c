@@ -40,6 +40,9 @@ static _Noreturn void on_error(j_common_ptr info) {
 }
 
 static void on_message(j_common_ptr info, int level) {
+    const struct judge *judge = (const struct judge *)(void *)info->err;
+    /* With restart intervals, bytes that were passed over in one scan are told in another, whose fault they need not be. */
+    if (info->err->msg_code == JWRN_EXTRANEOUS_DATA && judge->in.restart_interval != 0) return;
     if (level < 0 && info->err->msg_code != JWRN_JFIF_MAJOR) blame((struct judge *)(void *)info->err);
 }
 

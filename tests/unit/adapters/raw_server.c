@@ -181,6 +181,11 @@ static bool answer(struct connection *connection, const char *path, const char *
     if (starts(path, "/body/", &rest)) return body(connection, 200, strtoul(rest, NULL, 10), strtoul(rest, NULL, 10), "");
     if (starts(path, "/lying", &rest)) return body(connection, 200, 5, 5, "") && usleep(20000) == 0 && put_fill(connection, 5);
     if (starts(path, "/last/", &rest)) return last(connection, (int)strtol(rest, NULL, 10));
+    if (starts(path, "/tagged", &rest)) {
+        bool same = strstr(request, "\r\nIf-None-Match: \"t\"\r\n");
+        return puts_to(connection, same ? "HTTP/1.1 304 Not Modified\r\nETag: \"t\"\r\n\r\n"
+                                        : "HTTP/1.1 200 OK\r\nETag: \"t\"\r\nContent-Length: 5\r\n\r\nwhole");
+    }
     if (starts(path, "/agent", &rest)) {
         char head[256];
         (void)gri_format(head, sizeof(head), "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: %zu\r\n\r\n",

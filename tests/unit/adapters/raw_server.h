@@ -7,6 +7,7 @@
  *   /to/URL                 302 to URL, as it stands
  *   /status/NNN[/VALUE]     that status with a short body; VALUE: Retry-After
  *   /status-large           404 with a body of 200,000 bytes
+ *   /tagged                 304 to a request with If-None-Match: "t", else 200 with ETag "t"
  *   /announced/N            200, Content-Length N, no body, then silence
  *   /body/N                 200, N bytes
  *   /lying                  200, ten bytes where five are announced

@@ -41,6 +41,26 @@ static void a_running_sum_equals_the_whole(void **state) {
     crypto->sha256_end(crypto->sha256_begin(), NULL);
 }
 
+/* RFC 4231, case 2; and a key and a text of no bytes. */
+static void hmac_gives_the_published_codes(void **state) {
+    (void)state;
+    static const struct {
+        const char *key, *bytes, *code;
+    } rows[] = {{"Jefe", "what do ya want for nothing?", "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="},
+                {"", "", "thNnmggU2ex3L5XXeMNfxf8Wl8STcVZTxscSFEKSxa0="}};
+    const struct gri_crypto *crypto = made();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t code[GRI_HMAC_BYTES];
+        struct gri_bytes text;
+        struct gri_error error;
+        gri_bytes_init(&text, 100);
+        crypto->hmac_sha256(gri_slice_of(rows[i].key), gri_slice_of(rows[i].bytes), code);
+        assert_int_equal(crypto->base64_encode((struct gri_slice){code, sizeof code}, &text, &error), GRI_OK);
+        assert_string_equal(gri_bytes_text(&text), rows[i].code);
+        gri_bytes_clear(&text);
+    }
+}
+
 /* RFC 4648, chapter 10. */
 static void base64_gives_the_published_texts(void **state) {
     (void)state;
@@ -205,6 +225,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_published_sums),
         cmocka_unit_test(a_running_sum_equals_the_whole),
+        cmocka_unit_test(hmac_gives_the_published_codes),
         cmocka_unit_test(base64_gives_the_published_texts),
         cmocka_unit_test(base64_round_trips_at_every_size_around_a_block),
         cmocka_unit_test(base64_of_any_size_is_what_the_bits_say),

@@ -79,7 +79,7 @@ static void asked(struct gri_op *op) {
 }
 
 /* `target`: a whole URL, or a path at the server. */
-static void ask_begin(struct world *world, struct ask *ask, const char *target) {
+static void ask_whether(struct world *world, struct ask *ask, const char *target, const char *etag, const char *modified) {
     if (!world->fetcher) open_fetcher(world);
     if (target[0] == '/') {
         assert_true(gri_format(ask->url, sizeof(ask->url), "http://127.0.0.1:%d%s", world->port, target));
@@ -90,8 +90,14 @@ static void ask_begin(struct world *world, struct ask *ask, const char *target) 
     ask->finished = false;
     gri_fetch_init(&ask->fetch, ask->url);
     ask->fetch.op.done = asked;
+    ask->fetch.known_etag = etag;
+    ask->fetch.known_modified = modified;
     world->fetcher->ops->fetch(world->fetcher, &ask->fetch);
     assert_false(ask->finished); /* never from inside the submit */
+}
+
+static void ask_begin(struct world *world, struct ask *ask, const char *target) {
+    ask_whether(world, ask, target, NULL, NULL);
 }
 
 static void wait_for(struct ask *ask) {
@@ -138,6 +144,60 @@ static void a_body_comes_with_what_its_headers_tell(void **state) {
     assert_int_equal(ask.fetch.retry_after_ms, -1);
     assert_false(ask.fetch.throttled);
     assert_true(ask.fetch.total_seconds > 0);
+    gri_fetch_clear(&ask.fetch);
+}
+
+static void no_more_of_a_body_comes_than_is_wanted(void **state) {
+    struct ask ask;
+    ask_begin(*state, &ask, "/ok");
+    ask.fetch.keep = 4; /* in time: the answer is not here yet */
+    wait_for(&ask);
+    assert_int_equal(ask.fetch.op.status, GRI_OK);
+    assert_string_equal(gri_bytes_text(&ask.fetch.body), "0123");
+    gri_fetch_clear(&ask.fetch);
+    get(*state, &ask, "/ok"); /* and the next one is whole */
+    assert_string_equal(gri_bytes_text(&ask.fetch.body), "0123456789");
+    gri_fetch_clear(&ask.fetch);
+}
+
+static void a_host_is_asked_whether_it_has_changed(void **state) {
+    struct ask ask;
+    for (int i = 0; i < 2; i++) { /* and the connection serves unconditional requests afterwards */
+        ask_whether(*state, &ask, "/tagged", "\"t\"", "Sat, 21 Nov 2026 09:00:00 GMT");
+        wait_for(&ask);
+        assert_int_equal(ask.fetch.op.status, GRI_OK);
+        assert_true(ask.fetch.not_modified);
+        assert_int_equal(ask.fetch.http_status, 304);
+        assert_int_equal(ask.fetch.body.len, 0);
+        assert_string_equal(ask.fetch.final_url, ask.url);
+        gri_fetch_clear(&ask.fetch);
+        get(*state, &ask, "/tagged");
+        assert_false(ask.fetch.not_modified);
+        assert_string_equal(gri_bytes_text(&ask.fetch.body), "whole");
+        gri_fetch_clear(&ask.fetch);
+    }
+    ask_whether(*state, &ask, "/tagged", "\"other\"", NULL);
+    wait_for(&ask);
+    assert_false(ask.fetch.not_modified);
+    assert_string_equal(gri_bytes_text(&ask.fetch.body), "whole");
+    gri_fetch_clear(&ask.fetch);
+    refuses(*state, "/status/304", GRI_R_redirect_refused, GRI_PERMANENT); /* nobody had asked */
+}
+
+/* Some hosts say anything: what is no tag and no date is not sent back, `*` least of all. */
+static void only_tags_and_dates_are_sent_back(void **state) {
+    static const char *const tags[] = {"*", "t", "\"", "W/\"", "\"a\", \"b\"", "", "\"t\r\nCookie: a\""};
+    struct ask ask;
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        ask_whether(*state, &ask, "/agent", tags[i], i % 2 ? "yesterday's noon" : "");
+        wait_for(&ask);
+        assert_null(strcasestr(gri_bytes_text(&ask.fetch.body), "If-"));
+        gri_fetch_clear(&ask.fetch);
+    }
+    ask_whether(*state, &ask, "/agent", "W/\"weak\"", "Sat, 21 Nov 2026 09:00:00 GMT");
+    wait_for(&ask);
+    assert_non_null(strstr(gri_bytes_text(&ask.fetch.body), "\r\nIf-None-Match: W/\"weak\"\r\n"));
+    assert_non_null(strstr(gri_bytes_text(&ask.fetch.body), "\r\nIf-Modified-Since: Sat, 21 Nov 2026 09:00:00 GMT\r\n"));
     gri_fetch_clear(&ask.fetch);
 }
 
@@ -415,7 +475,8 @@ static void connections_are_used_again(void **state) {
 static void a_kept_connection_is_judged_again(void **state) {
     struct world *world = *state;
     arrives(world, "/ok");
-    gri_container_of(world->fetcher, struct gri_curl, port)->guard.count = 0; /* as if its address had become a refused one */
+    gri_container_of(world->fetcher, struct gri_curl, port)->settings->guard.count =
+        0; /* as if its address had become a refused one */
     refuses(world, "/ok", GRI_R_refused_address, GRI_PERMANENT);
     assert_int_equal(raw_server_accepted(world->server), 1); /* it was that connection, and nothing was sent on it */
 }
@@ -504,7 +565,10 @@ static void a_wrong_configuration_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_body_comes_with_what_its_headers_tell),
+        IN_WORLD(no_more_of_a_body_comes_than_is_wanted),
         IN_WORLD(a_request_tells_little_about_us),
+        IN_WORLD(a_host_is_asked_whether_it_has_changed),
+        IN_WORLD(only_tags_and_dates_are_sent_back),
         IN_WORLD(redirects_are_followed_to_their_limit),
         IN_WORLD(redirects_to_what_is_not_fetched_are_refused),
         IN_WORLD(addresses_are_refused_before_anything_is_sent),

@@ -33,7 +33,7 @@ static struct gri_bytes sound_jpeg(uint32_t *seed) {
     recipe.script = (enum jpeg_script)next(seed, SCRIPT_COUNT);
     recipe.optimised = next(seed, 2);
     recipe.separate_scans = !recipe.progressive && next(seed, 5) == 0;
-    recipe.restart = next(seed, 12) == 0 ? 2 : 0;
+    recipe.restart = next(seed, 6) == 0 ? 1 + (int)next(seed, 9) : 0;
     recipe.quality = 40 + (int)next(seed, 61);
     struct gri_bytes source;
     gri_bytes_init(&source, 0);

@@ -114,6 +114,26 @@ static void data_must_be_as_long_as_its_blocks(void **state) {
     expect(&file, "longer or shorter");
 }
 
+static void restart_markers_come_in_order(void **state) {
+    (void)state;
+    for (int progressive = 0; progressive < 2; progressive++)
+        for (int kind = 0; kind < 6; kind++) { /* 48 blocks: RST0 to RST7, RST0 */
+            static const char *const said[] = {"out of order", "missing", "out of order", "longer or shorter", "JPEG: ", NULL};
+            struct jpeg_recipe recipe = {.width = 61, .height = 43, .components = 1, .progressive = progressive, .restart = 5};
+            struct gri_bytes file;
+            gri_bytes_init(&file, 0);
+            make_jpeg(&recipe, &file);
+            size_t at = find(&file, kind == 1 ? 0xD0 : 0xD4, kind == 1);
+            if (kind == 0) file.data[at + 1] = 0xD5;
+            if (kind == 1) splice(&file, at, 2, "", 0);         /* the last of the scan */
+            if (kind == 2) splice(&file, at, 0, "\xFF\xD4", 2); /* one too many */
+            if (kind == 3) splice(&file, at, 0, "\x55\x55", 2); /* bytes before it */
+            if (kind == 4) splice(&file, at - 1, 1, "", 0);     /* a byte short */
+            if (kind == 5) splice(&file, at, 0, "\xFF\xFF", 2); /* fill bytes are legal */
+            expect(&file, said[kind]);
+        }
+}
+
 static void markers_out_of_place_are_refused(void **state) {
     (void)state;
     static const struct {
@@ -218,6 +238,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scans_must_follow_on_each_other),
         cmocka_unit_test(data_must_be_as_long_as_its_blocks),
+        cmocka_unit_test(restart_markers_come_in_order),
         cmocka_unit_test(markers_out_of_place_are_refused),
         cmocka_unit_test(fill_bytes_and_comments_between_scans_are_legal),
         cmocka_unit_test(tables_must_be_codes_of_what_can_be),

@@ -98,6 +98,28 @@ static enum gri_status similar(struct gri_archive *archive, const char *phash, i
     return list(archive, out, error);
 }
 
+static enum gri_status reprocess(struct gri_archive *archive, const char *pipeline, const struct gri_filter *filter,
+                                 struct gri_json **out, struct gri_error *error) {
+    struct fake_archive *self = self_of(archive);
+    self->last_filter = *filter;
+    if (fails(self, error) != GRI_OK) return error->status;
+    *out = gri_json_object();
+    gri_json_set_str(*out, "pipeline", pipeline);
+    gri_json_set_int(*out, "count", filter->host ? 0 : 7);
+    return GRI_OK;
+}
+
+static enum gri_status reprocess_start(struct gri_archive *archive, const char *pipeline, const struct gri_filter *filter,
+                                       const char *by, struct gri_error *error) {
+    (void)pipeline, (void)filter, (void)by;
+    return fails(self_of(archive), error);
+}
+
+static enum gri_status reprocess_cancel(struct gri_archive *archive, const char *name, struct gri_error *error) {
+    (void)name;
+    return fails(self_of(archive), error);
+}
+
 const struct gri_steering_ops fake_steering_ops = {.follow = follow,
                                                    .event_body = event_body,
                                                    .tell = tell,
@@ -109,4 +131,7 @@ const struct gri_steering_ops fake_steering_ops = {.follow = follow,
                                                    .host = host,
                                                    .hosts = list,
                                                    .take_down = take_down,
-                                                   .similar = similar};
+                                                   .similar = similar,
+                                                   .reprocess = reprocess,
+                                                   .reprocess_start = reprocess_start,
+                                                   .reprocess_cancel = reprocess_cancel};

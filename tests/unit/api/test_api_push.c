@@ -206,6 +206,35 @@ static void test_an_archive_that_fails_midway_is_a_503_and_the_push_is_undone(vo
     fixture_close(&f);
 }
 
+static void test_a_push_ends_with_the_settings_it_began_with(void **state) {
+    struct fixture f;
+    struct gri_api_reply reply = {0};
+    struct gri_error error;
+    struct gri_api_param query[] = {{"name", "n"}, {"pipeline", "small"}};
+    struct gri_api_request request = {
+        .method = "POST", .path = "/v1/catalogs", .query = query, .query_count = 2, .trusted = true, .by = "cli:test"};
+    (void)state;
+    fixture_open(&f, 0, 1 << 20);
+    struct gri_api_push *push = gri_api_push_begin(f.api, &request, &reply);
+    assert_non_null(push);
+    struct gri_api_options options = {
+        .rules_body = gri_slice_of("{\"rules\":[]}"), .rules_id = "rules@222222222222", .max_catalog_bytes = 5};
+    assert_int_equal(gri_api_reload(f.api, &options, &error), GRI_OK);
+    options.rules_body = gri_slice_of("{\"rules\":7}");
+    assert_int_not_equal(gri_api_reload(f.api, &options, &error), GRI_OK);
+    assert_int_equal(gri_api_push_max_bytes(push), 1 << 20);
+    assert_true(gri_api_push_data(push, gri_slice_of(LINES)));
+    gri_api_push_end(push, &reply);
+    assert_int_equal(reply.status, 202);
+    assert_string_equal(f.archive.catalogs[0].rules, f.archive.rules_id);
+    gri_api_reply_clear(&reply);
+    reply = (struct gri_api_reply){0};
+    assert_null(gri_api_push_begin(f.api, &request, &reply)); /* there is no such pipeline any more */
+    assert_int_equal(reply.status, 404);
+    gri_api_reply_clear(&reply);
+    fixture_close(&f);
+}
+
 static void test_an_aborted_push_leaves_nothing(void **state) {
     struct fixture f;
     struct gri_api_reply reply = {0};
@@ -242,6 +271,7 @@ int main(void) {
         cmocka_unit_test(test_more_plain_bytes_than_allowed_are_refused),
         cmocka_unit_test(test_wrong_parameters_are_refused_before_anything_is_begun),
         cmocka_unit_test(test_an_archive_that_fails_midway_is_a_503_and_the_push_is_undone),
+        cmocka_unit_test(test_a_push_ends_with_the_settings_it_began_with),
         cmocka_unit_test(test_an_aborted_push_leaves_nothing),
         cmocka_unit_test(test_an_empty_push_is_an_empty_catalog),
     };

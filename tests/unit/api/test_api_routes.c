@@ -254,6 +254,7 @@ static void add_required(const struct gri_api_route *route, char target[200]) {
                                               {"GET", "/v1/similar", "?phash=0123456789abcdef"},
                                               {"POST", "/v1/dead/retry", "?all=true"},
                                               {"POST", "/v1/dead/drop", "?all=true"},
+                                              {"POST", "/v1/reprocess", "?pipeline=gray"},
                                               {"DELETE", "/v1/images/{sha256}", "?reason=asked"}};
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
         size_t len = strlen(target);
@@ -272,6 +273,15 @@ static void test_what_is_steered_bears_its_name(void **state) {
     expect(&f, "DELETE", "/v1/images/0123456789abcdef", NULL, 400, "bad_request"); /* why? */
     expect(&f, "DELETE", "/v1/images/0123456789abcdef?reason=asked", NULL, 404, "not_found");
     expect(&f, "POST", "/v1/hosts/a b/pause", NULL, 400, "bad_request");
+    expect(&f, "POST", "/v1/reprocess?host=picsum.photos", NULL, 400, "bad_request"); /* of which pipeline? */
+    expect(&f, "POST", "/v1/reprocess?pipeline=nonsense", NULL, 404, "no_pipeline");
+    fixture_ask(&f, &(struct ask){.method = "POST", .target = "/v1/reprocess?pipeline=gray"}, &reply);
+    assert_int_equal(reply.status, 202);
+    assert_string_equal(f.archive.told, "reprocess_started");
+    gri_api_reply_clear(&reply);
+    fixture_ask(&f, &(struct ask){.method = "POST", .target = "/v1/reprocess?pipeline=gray&host=picsum.photos"}, &reply);
+    assert_int_equal(reply.status, 200); /* nothing is left to do */
+    gri_api_reply_clear(&reply);
     fixture_ask(&f, &(struct ask){.method = "POST", .target = "/v1/dead/retry?reason=timeout&since=2w"}, &reply);
     assert_int_equal(reply.status, 200);
     assert_string_equal(f.archive.told, "dead_retried");

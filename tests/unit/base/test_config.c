@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -330,6 +331,69 @@ static void empty_files_and_sections_change_nothing(void **state) {
     assert_non_null(strstr(error.detail, "/nonexistent.yaml"));
 }
 
+static void note_key(const struct gri_option *option, void *arg) {
+    struct gri_bytes *keys = arg;
+    gri_bytes_printf(keys, "%s%s ", option->key, option->live ? "" : "!");
+}
+
+static void differences_are_told_and_what_is_fixed_keeps_its_value(void **state) {
+    struct world *world = *state;
+    struct gri_config *before =
+        loaded(world, "redis: {timeout_ms: 200}\nretry: {base_ms: 7}\nrules: [{a: 1, b: 2}]\n", NULL, NULL);
+    struct gri_config *after =
+        loaded(world, "mongo: {database: other}\nretry: {base_ms: 9}\nrules: [{b: 2, a: 1}]\npipelines: {x: 1}\n", NULL, NULL);
+    struct gri_bytes keys;
+    gri_bytes_init(&keys, 0);
+    gri_config_compare(before, before, note_key, &keys);
+    assert_int_equal(keys.len, 0);
+    gri_config_compare(before, after, note_key, &keys);
+    assert_string_equal(gri_bytes_text(&keys), "redis.timeout_ms! mongo.database! retry.base_ms pipelines ");
+    gri_config_keep_fixed(after, before);
+    assert_int_equal(gri_config_int(after, "redis.timeout_ms"), 200);
+    assert_string_equal(gri_config_text(after, "mongo.database"), "grisaille");
+    assert_int_equal(gri_config_int(after, "retry.base_ms"), 9);
+    gri_bytes_reset(&keys);
+    gri_config_compare(before, after, note_key, &keys);
+    assert_string_equal(gri_bytes_text(&keys), "retry.base_ms pipelines ");
+    gri_bytes_clear(&keys);
+    gri_config_destroy(before);
+    gri_config_destroy(after);
+}
+
+static void a_stamp_changes_with_any_file_that_was_read(void **state) {
+    struct world *world = *state;
+    char set[128], real[64], link[64];
+    gri_format(set, sizeof set, "redis.url_FILE=%s", world->secret);
+    write_file(world->secret, "redis://a", 9);
+    struct gri_config *config = loaded(world, "log: {level: warn}\n", NULL, set);
+    uint64_t first = gri_config_stamp(config);
+    assert_true(gri_config_stamp(config) == first);
+    write_file(world->secret, "redis://bb", 10);
+    uint64_t second = gri_config_stamp(config);
+    assert_true(second != first);
+    /* The file is replaced by a link, and the folder that it goes through by another. */
+    gri_format(real, sizeof real, "%s/real", world->folder);
+    gri_format(link, sizeof link, "%s/link", world->folder);
+    assert_int_equal(mkdir(real, 0755), 0);
+    gri_format(set, sizeof set, "%s/c.yaml", real);
+    write_file(set, "log: {level: warn}\n", 19);
+    assert_int_equal(symlink("real", link), 0);
+    assert_int_equal(unlink(world->file), 0);
+    uint64_t gone = gri_config_stamp(config);
+    assert_true(gone != second);
+    assert_int_equal(symlink("link/c.yaml", world->file), 0);
+    uint64_t linked = gri_config_stamp(config);
+    assert_true(linked != gone);
+    assert_int_equal(unlink(link), 0);
+    assert_true(gri_config_stamp(config) == gone);
+    assert_int_equal(symlink("real", link), 0);
+    assert_true(gri_config_stamp(config) == linked);
+    unlink(set);
+    rmdir(real);
+    unlink(link);
+    gri_config_destroy(config);
+}
+
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -347,6 +411,8 @@ int main(void) {
         WITH_WORLD(places_in_a_tree_have_lines),
         WITH_WORLD(odd_yaml_is_refused_with_its_line),
         WITH_WORLD(empty_files_and_sections_change_nothing),
+        WITH_WORLD(differences_are_told_and_what_is_fixed_keeps_its_value),
+        WITH_WORLD(a_stamp_changes_with_any_file_that_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

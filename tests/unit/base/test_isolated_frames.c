@@ -133,6 +133,44 @@ static void no_byte_of_a_result_is_trusted(void **state) {
     gri_bytes_clear(&frame);
 }
 
+static void several_outputs_come_in_their_order(void **state) {
+    (void)state;
+    struct gri_isolated sent = {.op.status = GRI_OK}, got = {.op.status = GRI_OK};
+    struct gri_bytes frame;
+    struct gri_error error;
+    gri_isolated_init(&sent, "https://a.test/", gri_slice_of("{}"));
+    gri_isolated_init(&got, "https://a.test/", gri_slice_of("{}"));
+    sent.end = GRI_ISOLATED_ANSWERED;
+    gri_bytes_put(&sent.fetch.body, "source");
+    struct gri_picture *picture = &sent.picture;
+    for (int i = 0; i < GRI_OUTPUTS_MAX; i++, picture = picture->next) {
+        gri_format(picture->name, sizeof picture->name, "output%d", i);
+        gri_bytes_init(&picture->output, 0);
+        gri_bytes_put(&picture->output, picture->name);
+        if (i + 1 < GRI_OUTPUTS_MAX) picture->next = gri_calloc(1, sizeof *picture->next);
+    }
+    gri_bytes_init(&frame, 0);
+    assert_int_equal(gri_frame_write_result(&sent, &frame, &error), GRI_OK);
+    struct gri_slice payload = {frame.data + GRI_FRAME_HEADER, frame.len - GRI_FRAME_HEADER};
+    assert_int_equal(gri_frame_read_result(payload, &got, &error), GRI_OK);
+    for (picture = &got.picture; picture->next; picture = picture->next)
+        assert_string_equal(gri_bytes_text(&picture->output), picture->name);
+    assert_string_equal(picture->name, "output7");
+    assert_ptr_equal(gri_picture_find(&got.picture, "output7"), picture);
+    assert_null(gri_picture_find(&got.picture, "output8"));
+    gri_bytes_clear(&sent.picture.next->output); /* one of them is missing */
+    gri_isolated_clear(&got);
+    gri_bytes_clear(&frame);
+    gri_bytes_init(&frame, 0);
+    assert_int_equal(gri_frame_write_result(&sent, &frame, &error), GRI_OK);
+    gri_isolated_init(&got, "https://a.test/", gri_slice_of("{}"));
+    payload = (struct gri_slice){frame.data + GRI_FRAME_HEADER, frame.len - GRI_FRAME_HEADER};
+    assert_int_not_equal(gri_frame_read_result(payload, &got, &error), GRI_OK);
+    gri_isolated_clear(&got);
+    gri_isolated_clear(&sent);
+    gri_bytes_clear(&frame);
+}
+
 static void a_success_without_a_picture_or_a_failure_without_a_reason_is_nonsense(void **state) {
     (void)state;
     struct gri_error error;
@@ -182,6 +220,7 @@ int main(void) {
         cmocka_unit_test(a_result_comes_back_as_it_was),
         cmocka_unit_test(every_cut_of_a_result_is_refused),
         cmocka_unit_test(no_byte_of_a_result_is_trusted),
+        cmocka_unit_test(several_outputs_come_in_their_order),
         cmocka_unit_test(a_success_without_a_picture_or_a_failure_without_a_reason_is_nonsense),
         cmocka_unit_test(what_is_no_header_is_told_from_what_is_not_there_yet),
     };

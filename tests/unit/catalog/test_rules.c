@@ -239,6 +239,67 @@ static void a_body_of_another_form_does_not_compile(void **state) {
     }
 }
 
+static void expect_verdict(const char *tags_text, const char *line, const char *rule) {
+    static const char rules[] =
+        "[{\"name\":\"guests\",\"when\":{\"tag\":{\"from\":[\"guest\",\"stranger\"]}},\"reject\":true},"
+        "{\"name\":\"both\",\"when\":{\"tag\":{\"a\":\"1\",\"b\":\"2\"},\"path\":\"/x\"},\"reject\":true}]";
+    struct gri_ruleset *whole = kit_ruleset(rules, NULL), *left = NULL;
+    struct gri_json *tags = NULL;
+    struct gri_error error = {0};
+    struct gri_verdict verdict;
+    struct gri_bytes body;
+    char id[GRI_PIPELINE_MAX];
+    gri_bytes_init(&body, 0);
+    if (tags_text) assert_int_equal(gri_json_parse(gri_slice_of(tags_text), &tags, &error), GRI_OK);
+    assert_int_equal(gri_ruleset_for(whole, tags, &kit_crypto, &body, id, &error), GRI_OK);
+    assert_int_equal(strncmp(id, "rules@", 6), 0);
+    if (gri_ruleset_compile(gri_bytes_slice(&body), &left, &error) != GRI_OK) fail_msg("%s", error.detail);
+    assert_null(strstr(gri_bytes_text(&body), "\"tag\""));
+    gri_ruleset_judge(left, gri_slice_of(line), &verdict);
+    assert_int_equal(verdict.kind, rule ? GRI_LINE_BAD : GRI_LINE_URL);
+    if (rule) assert_string_equal(verdict.rule, rule);
+    gri_ruleset_judge(whole, gri_slice_of(line), &verdict);
+    assert_int_equal(verdict.kind, GRI_LINE_URL);
+    gri_ruleset_free(left);
+    gri_ruleset_free(whole);
+    gri_json_free(tags);
+    gri_bytes_clear(&body);
+}
+
+static void tags_choose_the_rules_that_hold(void **state) {
+    (void)state;
+    expect_verdict(NULL, "https://a.test/x", NULL);
+    expect_verdict("{\"other\":\"guest\"}", "https://a.test/x", NULL);
+    expect_verdict("{\"from\":\"guest\"}", "https://a.test/x", "guests");
+    expect_verdict("{\"from\":\"stranger\",\"more\":\"x\"}", "https://a.test/y", "guests");
+    expect_verdict("{\"from\":\"Guest\"}", "https://a.test/x", NULL);
+    expect_verdict("{\"a\":\"1\"}", "https://a.test/x", NULL);
+    expect_verdict("{\"a\":\"1\",\"b\":\"2\"}", "https://a.test/x", "both");
+    expect_verdict("{\"a\":\"1\",\"b\":\"2\"}", "https://a.test/y", NULL);
+}
+
+static void rules_without_tags_are_the_same_for_every_catalog(void **state) {
+    (void)state;
+    struct gri_ruleset *set = kit_ruleset(gri_rules_default(), "[8080]");
+    struct gri_json *tags = gri_json_object(), *ports = NULL;
+    struct gri_error error = {0};
+    struct gri_bytes whole, left;
+    char whole_id[GRI_PIPELINE_MAX], left_id[GRI_PIPELINE_MAX];
+    gri_bytes_init(&whole, 0);
+    gri_bytes_init(&left, 0);
+    gri_json_set_str(tags, "a", "b");
+    assert_int_equal(gri_json_parse(gri_slice_of("[8080]"), &ports, &error), GRI_OK);
+    assert_int_equal(gri_ruleset_body(NULL, ports, &kit_crypto, &whole, whole_id, &error), GRI_OK);
+    assert_int_equal(gri_ruleset_for(set, tags, &kit_crypto, &left, left_id, &error), GRI_OK);
+    assert_string_equal(gri_bytes_text(&whole), gri_bytes_text(&left));
+    assert_string_equal(whole_id, left_id);
+    gri_bytes_clear(&whole);
+    gri_bytes_clear(&left);
+    gri_json_free(ports);
+    gri_json_free(tags);
+    gri_ruleset_free(set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rejecting_rule_gives_its_name),
@@ -252,6 +313,8 @@ int main(void) {
         cmocka_unit_test(the_body_is_canonical_and_names_its_version),
         cmocka_unit_test(a_mistake_is_told_by_rule_and_field),
         cmocka_unit_test(a_body_of_another_form_does_not_compile),
+        cmocka_unit_test(tags_choose_the_rules_that_hold),
+        cmocka_unit_test(rules_without_tags_are_the_same_for_every_catalog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

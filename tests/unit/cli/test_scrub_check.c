@@ -74,6 +74,7 @@ static enum gri_status mark(struct gri_archive *archive, const struct gri_scrub_
     struct bench *bench = bench_of(archive);
     (void)error;
     assert_true(finding->detail[0] != '\0');
+    assert_string_equal(finding->by, "cli:tester");
     bench->marks++;
     bench->marked = true;
     bench->marked_stage = finding->check->stage;
@@ -88,10 +89,11 @@ static enum gri_status unmark(struct gri_archive *archive, const char *id, struc
     return GRI_OK;
 }
 
-static enum gri_status replace(struct gri_archive *archive, const struct gri_image *image, bool *replaced,
+static enum gri_status replace(struct gri_archive *archive, const struct gri_image *image, const char *by, bool *replaced,
                                struct gri_error *error) {
     struct bench *bench = bench_of(archive);
     (void)error;
+    assert_string_equal(by, "cli:tester");
     bench->replaces++;
     *replaced = true;
     if (bench->replace_is_lost) return GRI_OK;
@@ -132,7 +134,7 @@ static void begin(struct bench *bench) {
 
 static void check(struct bench *bench, bool repair, struct gri_scrub_outcome *outcome) {
     struct gri_scrub_checker checker = {
-        .archive = &bench->archive, .crypto = bench->crypto, .remake = repair ? remake : NULL, .arg = bench};
+        .by = "cli:tester", .archive = &bench->archive, .crypto = bench->crypto, .remake = repair ? remake : NULL, .arg = bench};
     struct gri_error error;
     assert_int_equal(gri_scrub_check(&checker, bench->stored.id, outcome, &error), GRI_OK);
 }

@@ -81,12 +81,14 @@ static void other_rules_hold_from_their_reload_on(void **state) {
     struct bench *b = *state;
     struct gri_error error;
     bench_start(b);
-    assert_int_not_equal(gri_scheduler_reload_rules(b->scheduler, gri_slice_of("{\"rules\":7}"), &error), GRI_OK);
+    struct gri_scheduler_options options = b->options;
+    options.rules = gri_slice_of("{\"rules\":7}");
+    assert_int_not_equal(gri_scheduler_reload(b->scheduler, &options, &error), GRI_OK);
     (void)fake_stream_push_url(&b->stream, "https://a.test/1", "", 0);
     bench_run(b, 100);
     assert_int_equal(b->ledger.url_count, 1);
-    const char *none = "{\"allow_ports\":[],\"rules\":[{\"name\":\"none\",\"reject\":true}]}";
-    assert_int_equal(gri_scheduler_reload_rules(b->scheduler, gri_slice_of(none), &error), GRI_OK);
+    options.rules = gri_slice_of("{\"allow_ports\":[],\"rules\":[{\"name\":\"none\",\"reject\":true}]}");
+    assert_int_equal(gri_scheduler_reload(b->scheduler, &options, &error), GRI_OK);
     (void)fake_stream_push_url(&b->stream, "https://a.test/2", "", 0);
     bench_run(b, 100);
     assert_int_equal(b->ledger.url_count, 1);

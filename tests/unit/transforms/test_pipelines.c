@@ -138,7 +138,7 @@ static void mistakes_are_told_with_step_and_parameter(void **state) {
     expect_refusal("{\"g\":[]}", "pipeline g is a map");
     expect_refusal("{\"g\":{}}", "steps must be a list");
     expect_refusal("{\"g\":{\"steps\":[]}}", "steps must be a list");
-    expect_refusal("{\"g\":{\"steps\":[\"grayscale\"],\"outputs\":{}}}", "no key outputs");
+    expect_refusal("{\"g\":{\"steps\":[\"grayscale\"],\"outcome\":{}}}", "no key outcome; it has: steps, output or outputs");
     expect_refusal("{\"g\":{\"steps\":[\"grayscale\",\"posterise\"]}}", "pipeline g, step 2: there is no transform posterise");
     expect_refusal("{\"g\":{\"steps\":[{\"grayscale\":{},\"resize\":{}}]}}", "pipeline g, step 1: a step is one transform");
     expect_refusal("{\"g\":{\"steps\":[7]}}", "a step is one transform");

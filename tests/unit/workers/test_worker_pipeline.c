@@ -92,20 +92,24 @@ static void a_redelivered_job_with_its_own_image_fetches_nothing(void **state) {
     world_destroy(world);
 }
 
-/* Another finished the job while the first delivery of this entry stored its image and died: it is to be linked all the same. */
-static void a_redelivered_job_that_is_done_offers_its_own_image_and_fetches_nothing(void **state) {
+/* Another finished the job, or it was cancelled or its record deleted, while the first delivery of this entry stored its image
+ * and died: the ledger is to hear of it all the same. */
+static void a_redelivered_job_that_has_ended_offers_its_own_image_and_fetches_nothing(void **state) {
+    static const enum gri_url_state ended[] = {GRI_URL_DONE, GRI_URL_DEAD, GRI_URL_ABSENT};
     (void)state;
-    struct world *world = world_create(0);
-    world_say(world, GRI_STREAM_DOWN);
-    size_t own = world_put(world, "https://a.test/random"), none = world_put(world, "https://a.test/other");
-    world_add_image(world, "some id of random bytes", world->entries[own].key, false);
-    world->entries[own].deliveries = world->entries[none].deliveries = 2;
-    world_record(world, own)->record.state = world_record(world, none)->record.state = GRI_URL_DONE;
-    world_say(world, GRI_STREAM_UP);
-    assert_true(world_settle(world, 1000));
-    assert_int_equal(world->fetches, 0);
-    assert_int_equal(world_count(world, "finish 1"), 1);
-    world_destroy(world);
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++) {
+        struct world *world = world_create(0);
+        world_say(world, GRI_STREAM_DOWN);
+        size_t own = world_put(world, "https://a.test/random"), none = world_put(world, "https://a.test/other");
+        world_add_image(world, "some id of random bytes", world->entries[own].key, false);
+        world->entries[own].deliveries = world->entries[none].deliveries = 2;
+        world_record(world, own)->record.state = world_record(world, none)->record.state = ended[i];
+        world_say(world, GRI_STREAM_UP);
+        assert_true(world_settle(world, 1000));
+        assert_int_equal(world->fetches, 0);
+        assert_int_equal(world_count(world, "finish 1"), 1);
+        world_destroy(world);
+    }
 }
 
 static void another_run_is_acked_and_nothing_else(void **state) {
@@ -234,19 +238,20 @@ static void durations_and_outcomes_are_fed(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(stored_before_linked_before_acked),
-                                       cmocka_unit_test(the_document_is_complete),
-                                       cmocka_unit_test(known_content_is_linked_and_not_transformed),
-                                       cmocka_unit_test(a_takedown_is_linked_as_removed),
-                                       cmocka_unit_test(a_redelivered_job_with_its_own_image_fetches_nothing),
-                                       cmocka_unit_test(a_redelivered_job_that_is_done_offers_its_own_image_and_fetches_nothing),
-                                       cmocka_unit_test(another_run_is_acked_and_nothing_else),
-                                       cmocka_unit_test(an_unknown_insert_is_repeated_until_known_and_acked_once),
-                                       cmocka_unit_test(an_unknown_finish_is_repeated_before_the_ack),
-                                       cmocka_unit_test(an_earlier_image_of_the_same_job_wins),
-                                       cmocka_unit_test(a_refused_document_fails_by_its_class),
-                                       cmocka_unit_test(many_jobs_share_requests_and_slots_bound_them),
-                                       cmocka_unit_test(a_full_executor_is_tried_again),
-                                       cmocka_unit_test(durations_and_outcomes_are_fed)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stored_before_linked_before_acked),
+        cmocka_unit_test(the_document_is_complete),
+        cmocka_unit_test(known_content_is_linked_and_not_transformed),
+        cmocka_unit_test(a_takedown_is_linked_as_removed),
+        cmocka_unit_test(a_redelivered_job_with_its_own_image_fetches_nothing),
+        cmocka_unit_test(a_redelivered_job_that_has_ended_offers_its_own_image_and_fetches_nothing),
+        cmocka_unit_test(another_run_is_acked_and_nothing_else),
+        cmocka_unit_test(an_unknown_insert_is_repeated_until_known_and_acked_once),
+        cmocka_unit_test(an_unknown_finish_is_repeated_before_the_ack),
+        cmocka_unit_test(an_earlier_image_of_the_same_job_wins),
+        cmocka_unit_test(a_refused_document_fails_by_its_class),
+        cmocka_unit_test(many_jobs_share_requests_and_slots_bound_them),
+        cmocka_unit_test(a_full_executor_is_tried_again),
+        cmocka_unit_test(durations_and_outcomes_are_fed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static void stream_open(struct gri_stream *stream) {
 static size_t hand_out(struct world *world, bool again, size_t max, struct gri_job_entry **out) {
     struct gri_job_entry *jobs = gri_calloc(max + 1, sizeof *jobs);
     size_t count = 0;
-    for (size_t i = 0; i < world->entry_count && count < max; i++) {
+    for (size_t i = 0; i < world->entry_count && count < max && !world->nothing_more; i++) {
         struct fake_entry *entry = &world->entries[i];
         if (entry->acked || entry->read != again) continue;
         if (again && entry->deliveries < 2) continue;
@@ -232,6 +232,17 @@ static void finish_one(struct world *world, struct gri_finish *item) {
     if (item->applied) record->finish = *item;
 }
 
+static void came_due(void *arg) {
+    struct fake_record *record = arg;
+    world_again(record->world, (size_t)(record - record->world->records));
+}
+
+static void dispatch_later(struct world *world, const struct gri_finish *item) {
+    struct fake_record *record = record_by_key(world, item->key);
+    record->world = world;
+    gri_timer_start(&world->loop, item->delay_ms, came_due, record);
+}
+
 static void ledger_finish(struct gri_ledger *ledger, struct gri_ledger_finish *request) {
     struct world *world = LEDGER(ledger);
     trace(world, "finish", request->count);
@@ -241,6 +252,8 @@ static void ledger_finish(struct gri_ledger *ledger, struct gri_ledger_finish *r
     }
     for (size_t i = 0; i < request->count; i++)
         finish_one(world, &request->items[i]);
+    for (size_t i = 0; i < request->count && world->dispatches; i++)
+        if (request->items[i].applied && request->items[i].kind == GRI_FINISH_WAIT) dispatch_later(world, &request->items[i]);
     world->events += (int)request->event_count;
     if (request->event_count > 0)
         gri_copy(world->last_event, sizeof world->last_event, request->events[request->event_count - 1].event);
@@ -326,9 +339,11 @@ static void insert_one(struct world *world, struct gri_image_insert *item) {
         item->result = GRI_SAME_CONTENT;
         item->own = strcmp(same->job, image->job) == 0;
         gri_copy(item->found_id, sizeof item->found_id, same->id);
-    } else if (own != NULL) {
+    } else if (own != NULL && strncmp(own->id, image->id, GRI_SHA256_HEX - 1) != 0) {
         item->result = GRI_SAME_JOB;
         gri_copy(item->found_id, sizeof item->found_id, own->id);
+        if (image->output[0] != '\0')
+            gri_format(item->found_id, sizeof item->found_id, "%.64s:%s/%s", own->id, image->pipeline, image->output);
     } else {
         item->result = GRI_INSERTED;
         gri_copy(item->found_id, sizeof item->found_id, image->id);
@@ -361,7 +376,24 @@ static void store_heal(struct gri_store *store, struct gri_store_heal *request) 
     ok(world, &request->op);
 }
 
-static const struct gri_store_ops store_ops = {store_lookup, store_insert, store_heal};
+/* As if each image had come from https://a.test/1. */
+static void store_recall(struct gri_store *store, struct gri_store_recall *request) {
+    struct world *world = STORE(store);
+    trace(world, "recall", request->count);
+    for (size_t i = 0; i < request->count; i++) {
+        struct gri_image_recall *item = &request->items[i];
+        const struct fake_image *image = find_image(world, item->id, "");
+        item->removed = image != NULL && image->removed;
+        item->found = image != NULL && !image->removed && !image->heal;
+        if (!item->found) continue;
+        gri_copy(item->etag, sizeof item->etag, "\"tag\"");
+        item->final_url = gri_strdup("https://a.test/1");
+    }
+    ok(world, &request->op);
+}
+
+static const struct gri_store_ops store_ops = {
+    .lookup = store_lookup, .insert = store_insert, .heal = store_heal, .recall = store_recall};
 
 /* --- fetcher -------------------------------------------------------------------------------------------------------------- */
 
@@ -372,13 +404,19 @@ struct fetch_end {
     struct gri_fetch *fetch;
 };
 
+static bool is_slow(const struct world *world, const struct gri_fetch *fetch) {
+    return world->slow_ms > 0 && strncmp(fetch->url, "https://slow", 12) == 0;
+}
+
 static void fetch_ends(void *arg) {
     struct fetch_end *end = arg;
     struct world *world = end->world;
     struct gri_fetch *fetch = end->fetch;
     free(end);
     world->fetching--;
-    if (world->answer != NULL) {
+    if (is_slow(world, fetch)) {
+        fetch->op.status = gri_fail(&fetch->op.error, GRI_R_too_slow, "too slow");
+    } else if (world->answer != NULL) {
         world->answer(world, fetch);
     } else {
         fetch->op.status = GRI_OK;
@@ -406,7 +444,7 @@ static void fetcher_fetch(struct gri_fetcher *fetcher, struct gri_fetch *request
     }
     struct fetch_end *end = gri_calloc(1, sizeof *end);
     *end = (struct fetch_end){world, request};
-    gri_timer_start(&world->loop, world->fetch_ms, fetch_ends, end);
+    gri_timer_start(&world->loop, is_slow(world, request) ? world->slow_ms : world->fetch_ms, fetch_ends, end);
 }
 
 static void fetcher_cancel(struct gri_fetcher *fetcher, struct gri_fetch *request) {
@@ -433,6 +471,8 @@ void fake_ports_init(struct world *world) {
 }
 
 void fake_ports_abandon(struct world *world) {
-    for (int i = 0; i < 1000 && world->fetching > 0 && !world->hold_fetches; i++)
+    world->dispatches = false;
+    world->nothing_more = true;
+    for (int i = 0; i < 6000 && world->fetching > 0 && !world->hold_fetches; i++)
         world_run(world, 10); /* let fetches end, so that the fakes' memory is freed */
 }

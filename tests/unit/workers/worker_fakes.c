@@ -145,6 +145,19 @@ static void plan_free(struct gri_codec *codec, struct gri_plan *plan) {
     free(plan);
 }
 
+static const char *const output_names[GRI_OUTPUTS_MAX] = {"output0", "output1", "output2"};
+
+static void make_output(const char *name, struct gri_slice source, struct gri_picture *out) {
+    *out = (struct gri_picture){.width = 2, .height = 1, .source_width = 4, .source_height = 3, .note = "odd", .decodes = 1};
+    gri_copy(out->name, sizeof out->name, name);
+    gri_copy(out->content_type, sizeof out->content_type, "image/jpeg");
+    gri_copy(out->source_type, sizeof out->source_type, "image/png");
+    gri_bytes_init(&out->output, 0);
+    gri_bytes_put(&out->output, name[0] ? name : "gray");
+    gri_bytes_put(&out->output, ":");
+    gri_bytes_put_slice(&out->output, source);
+}
+
 static enum gri_status run(struct gri_codec *codec, const struct gri_plan *plan, struct gri_slice source, struct gri_picture *out,
                            struct gri_error *error) {
     struct world *world = gri_container_of(codec, struct world, codec);
@@ -155,13 +168,21 @@ static enum gri_status run(struct gri_codec *codec, const struct gri_plan *plan,
         *error = world->codec_error;
         return error->status;
     }
-    *out = (struct gri_picture){.width = 2, .height = 1, .source_width = 4, .source_height = 3, .note = "odd"};
-    gri_copy(out->content_type, sizeof out->content_type, "image/jpeg");
-    gri_copy(out->source_type, sizeof out->source_type, "image/png");
-    gri_bytes_init(&out->output, 0);
-    gri_bytes_put(&out->output, "gray:");
-    gri_bytes_put_slice(&out->output, source);
+    make_output(world->outputs > 0 ? output_names[0] : "", source, out);
+    for (size_t i = 1; i < (world->outputs_made > 0 ? world->outputs_made : world->outputs); i++, out = out->next) {
+        out->next = gri_calloc(1, sizeof *out->next);
+        make_output(output_names[i], source, out->next);
+    }
     return GRI_OK;
+}
+
+static size_t outputs(struct gri_codec *codec, const struct gri_plan *plan, const char *names[GRI_OUTPUTS_MAX]) {
+    const struct world *world = gri_container_of(codec, struct world, codec);
+    GRI_ASSERT(plan != NULL);
+    names[0] = "";
+    for (size_t i = 0; i < world->outputs; i++)
+        names[i] = output_names[i];
+    return world->outputs > 0 ? world->outputs : 1;
 }
 
 static const char *version(struct gri_codec *codec) {
@@ -169,7 +190,7 @@ static const char *version(struct gri_codec *codec) {
     return "toy 1";
 }
 
-static const struct gri_codec_ops codec_ops = {compile, plan_free, run, version};
+static const struct gri_codec_ops codec_ops = {compile, plan_free, run, version, outputs};
 
 /* --- crypto --------------------------------------------------------------------------------------------------------------- */
 
@@ -290,6 +311,18 @@ void world_destroy(struct world *world) {
     run_posts(world);
     pthread_mutex_destroy(&world->post_lock);
     free(world);
+}
+
+void world_again(struct world *world, size_t index) {
+    struct fake_entry *entry = &world->entries[index];
+    struct gri_url_record *record = &world->records[index].record;
+    GRI_ASSERT(entry->acked);
+    record->state = GRI_URL_QUEUED;
+    entry->run = ++record->run;
+    gri_format(entry->id, sizeof entry->id, "%lld-%zu", (long long)entry->run, index);
+    entry->read = entry->acked = false;
+    world->acked--;
+    fake_stream_feed(world);
 }
 
 size_t world_put(struct world *world, const char *url) {

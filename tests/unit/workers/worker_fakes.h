@@ -8,19 +8,22 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { FAKE_MAX = 512 };
+enum { FAKE_MAX = 4096 };
 
 struct fake_post;  /* a call that another thread wants made */
 struct fake_timer; /* one pending call of the virtual loop */
 
+struct world;
+
 struct fake_record {
+    struct world *world; /* once it was put off */
     char key[GRI_KEY_MAX];
     struct gri_url_record record;
     struct gri_finish finish; /* the last that applied */
 };
 
 struct fake_image {
-    char id[GRI_IMAGE_ID_MAX], job[GRI_KEY_MAX];
+    char id[GRI_IMAGE_ID_MAX], job[GRI_IMAGE_JOB_MAX];
     bool removed;
     bool heal; /* its picture is damaged */
 };
@@ -69,6 +72,8 @@ struct world {
     struct fake_record records[FAKE_MAX];
     size_t record_count;
     bool ledger_away;
+    bool nothing_more; /* reads answer nothing */
+    bool dispatches;   /* what was put off, or is tried again, comes back when it is due */
     int finishes_unknown, definitions_failing;
     bool definition_missing;
     int events;
@@ -85,11 +90,14 @@ struct world {
 
     void (*answer)(struct world *world, struct gri_fetch *fetch); /* fills the outputs; default: 200, body = URL */
     int64_t fetch_ms;
+    int64_t slow_ms; /* a fetch from a host whose name begins with slow: so long, and in vain; 0: like any other */
     int fetches, fetching, fetching_most, cancelled;
     struct gri_fetch *held[FAKE_MAX]; /* fetches that end only when cancelled */
     bool hold_fetches;
 
     atomic_int runs;              /* of the codec */
+    size_t outputs;               /* named output0, output1, … of every pipeline; 0: one without a name */
+    size_t outputs_made;          /* how many a run gives; 0: as many as there are */
     bool codec_is_older;          /* compile refuses every definition: it asks for what this program can't do */
     struct gri_error codec_error; /* status not OK: run fails with it */
     int64_t codec_ms;             /* run lasts that long, and the loop goes on meanwhile */
@@ -112,6 +120,8 @@ void world_run(struct world *world, int64_t ms);
 bool world_settle(struct world *world, int64_t ms);
 /* A record `queued` with run 1 and its entry; returns its index (in both arrays). */
 size_t world_put(struct world *world, const char *url);
+/* Dispatches the record at this index once more. */
+void world_again(struct world *world, size_t index);
 struct fake_record *world_record(struct world *world, size_t index);
 void world_say(struct world *world, enum gri_stream_state state);
 /* Position of the text in the trace, -1 if it is not there. */

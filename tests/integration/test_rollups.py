@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roll-ups become hours and days, and hours go after a while: whatever the span, the sums stay."""
+import datetime
+
+import kit
+
+DAY = datetime.timedelta(days=1)
+UTC = datetime.timezone.utc
+SUMS = ("count", "bytes", "ms", "total_ms", "within")
+
+
+def fill(db, today, days):
+    """An hour's rows for two hosts in each hour of so many days, and one slice of today."""
+    rows = []
+    for hour in range(24 * days):
+        for host in ("a.test", "b.test"):
+            rows.append(row(today - DAY * days + datetime.timedelta(hours=hour), host, 3600000, hour + 1))
+    rows.append(row(today, "a.test", 300000, 5))
+    db.rollups.insert_many(rows)
+    return rows
+
+
+def row(at, host, span, count):
+    key = {"at": at, "host": host, "pipeline": "gray", "outcome": "stored", "reason": "", "span": span}
+    return {"_id": key, **key, "count": count, "bytes": 7 * count, "ms": 3 * count, "total_ms": 11 * count, "within": count}
+
+
+def stats(cluster, **params):
+    return cluster.get("/v1/stats", **params).json()["rows"]
+
+
+def expected(rows, since, until=None, host=None):
+    """By day and host, in Python."""
+    sums = {}
+    for each in rows:
+        if each["at"] >= since and (until is None or each["at"] < until) and host in (None, each["host"]):
+            of = sums.setdefault((each["at"].strftime("%Y-%m-%dT00:00:00.000Z"), each["host"]), dict.fromkeys(SUMS, 0))
+            for name in SUMS:
+                of[name] += each[name]
+    return sums
+
+
+def by_day(cluster, **params):
+    return {(each["at"], each["host"]): {name: each[name] for name in SUMS} for each in stats(cluster, by="day,host", **params)}
+
+
+def text(at):
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_days_say_what_their_hours_said_and_hours_go_in_time(fleet):
+    cluster = fleet(workers=0, schedulers=0, settings={"scheduler.upkeep_ms": 100, "rollups.keep_days": 3})
+    today = datetime.datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = fill(cluster.db, today, 6)
+    # a program before days were made: hours alone
+    cluster.db.meta.update_one({"_id": "rollup"}, {"$set": {"until": today, "hours": today}}, upsert=True)
+    asked = [{"since": text(today - 7 * DAY)}, {"since": text(today - 5 * DAY), "until": text(today - DAY)},
+             {"since": text(today - 2 * DAY + datetime.timedelta(hours=5)), "until": text(today - DAY + datetime.timedelta(hours=3))},
+             {"since": text(today - 3 * DAY), "host": "b.test"}]
+    whole = [by_day(cluster, **params) for params in asked]
+    assert whole[0] == expected(rows, today - 7 * DAY) and len(whole[0]) == 13
+    assert whole[2] == expected(rows, today - 2 * DAY + datetime.timedelta(hours=5), today - DAY + datetime.timedelta(hours=3))
+
+    cluster.start("scheduler")
+    cluster.start("scheduler")
+    kit.wait_until(lambda: (m := cluster.db.meta.find_one({"_id": "rollup"})) and m.get("kept") == (today - 3 * DAY).replace(tzinfo=None)
+                   and m["days"] == today.replace(tzinfo=None), 60, lambda: (cluster.db.meta.find_one({"_id": "rollup"}), cluster.tails(20)))
+    # three days of hours, and that of today's slice
+    kit.wait_until(lambda: cluster.db.rollups.count_documents({"span": 3600000}) == 3 * 24 * 2 + 1, 60, "old hours are gone")
+    assert cluster.db.rollups.count_documents({"span": 86400000}) == 6 * 2
+    assert [by_day(cluster, **params) for params in asked] == whole
+    # by the hour as long as there are hours, by the day before
+    hours = stats(cluster, by="hour,host", since=text(today - 7 * DAY), host="a.test")
+    assert len(hours) == 3 + 3 * 24 + 1 and sum(each["count"] for each in hours) == sum(each["count"] for each in rows if each["host"] == "a.test")
+    assert sum(each["count"] for each in stats(cluster, by="outcome", since=text(today - 7 * DAY))) == sum(each["count"] for each in rows)
+
+    # done again after a crash in between: nothing is counted twice
+    cluster.db.meta.update_one({"_id": "rollup"}, {"$set": {"days": today - 2 * DAY}})
+    kit.wait_until(lambda: cluster.db.meta.find_one({"_id": "rollup"})["days"].replace(tzinfo=UTC) == today, 60, lambda: cluster.tails(20))
+    assert [by_day(cluster, **params) for params in asked] == whole
+
+    # each of these by an index
+    def plan(span):
+        found = cluster.db.rollups.find({"span": span, "at": {"$gte": today - 7 * DAY}, "host": "a.test"}).hint("span").explain()
+        return found["executionStats"]
+
+    assert plan(86400000)["totalDocsExamined"] == 6 and plan(86400000)["totalKeysExamined"] <= 20
