@@ -5,6 +5,7 @@ import copy
 import datetime
 import hashlib
 import io
+import json
 
 import pytest
 from PIL import Image
@@ -46,6 +47,7 @@ class Database:
     def __init__(self):
         self.images = Rows(document(number) for number in range(1, 4))
         self.urls = Rows({"_id": image["job"], "url": image["source"]["url"], "state": "done", "images": [image["_id"]]} for image in self.images)
+        self.pipelines = Rows()
 
 
 def spoil_output(db):
@@ -81,8 +83,14 @@ def twin(db):
     db.images.append(copied)
 
 
+def half_a_set(db):
+    """A pipeline of two outputs of which the URL links one."""
+    db.pipelines.append({"_id": PIPELINE, "body": json.dumps({"outputs": {"": {}, "thumb": {}}})})
+    db.urls[0]["pipeline"] = PIPELINE
+
+
 @pytest.mark.parametrize("spoil", [
-    spoil_output, spoil_text, spoil_field, spoil_size, spoil_colour, twin,
+    half_a_set, spoil_output, spoil_text, spoil_field, spoil_size, spoil_colour, twin,
     lambda db: db.images.pop(),
     lambda db: db.urls.pop(),
     lambda db: db.urls[0].update(images=[]),
