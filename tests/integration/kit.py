@@ -64,7 +64,9 @@ def end_with_parent():
 
 def clean_environment():
     """Without GRISAILLE_…: what is set for these tests is no configuration of the product."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GRISAILLE_")}
+    # One by one: pytest takes variables of its own away while threads of a test start daemons.
+    read = {name: os.environ.get(name) for name in os.environ if not name.startswith("GRISAILLE_")}
+    return {name: value for name, value in read.items() if value is not None}
 
 
 class Process:
