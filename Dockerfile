@@ -28,8 +28,8 @@ LABEL org.opencontainers.image.title="grisaille" \
       org.opencontainers.image.revision="${COMMIT}" \
       org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
 COPY --from=build /out/ /
-# Others must reach the metrics and probes; logs go to a collector, in ECS names (docs/operations.md).
-ENV GRISAILLE_METRICS_LISTEN=0.0.0.0:9480 GRISAILLE_LOG_FORMAT=ecs
+# Others must reach the metrics and probes; logs go to a collector, in ECS names, and nothing but them (docs/operations.md).
+ENV GRISAILLE_METRICS_LISTEN=0.0.0.0:9480 GRISAILLE_LOG_FORMAT=ecs MONGOC_DISABLE_SHM=1
 USER 65532:65532
 WORKDIR /tmp
 EXPOSE 8480 9480

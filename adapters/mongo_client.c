@@ -48,9 +48,10 @@ enum gri_status gri_mongo_create(const struct gri_mongo_options *options, struct
                                  struct gri_mongo **out, struct gri_error *error) {
     GRI_ASSERT(options->uri && options->database && (!options->store || options->loop));
     *out = NULL;
-    mongoc_init();
-    /* The driver would write its own lines to standard error; every failure reaches the log through the ports. */
+    /* The driver would write its own lines to standard error, the first while it begins; every failure reaches the log through
+     * the ports. */
     mongoc_log_set_handler(NULL, NULL);
+    mongoc_init();
     int64_t timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     enum gri_status status = GRI_OK;
     bson_error_t cause = {0};

@@ -63,10 +63,11 @@ def end_with_parent():
 
 
 def clean_environment():
-    """Without GRISAILLE_…: what is set for these tests is no configuration of the product."""
+    """Without GRISAILLE_…: what is set for these tests is no configuration of the product. And as the image has it: no counters of the
+    MongoDB driver in shared memory, where a killed process leaves them to the next of its number, with a line on standard error."""
     # One by one: pytest takes variables of its own away while threads of a test start daemons.
     read = {name: os.environ.get(name) for name in os.environ if not name.startswith("GRISAILLE_")}
-    return {name: value for name, value in read.items() if value is not None}
+    return {**{name: value for name, value in read.items() if value is not None}, "MONGOC_DISABLE_SHM": "1"}
 
 
 class Process:
