@@ -286,18 +286,18 @@ static enum gri_status repair_links(const struct gri_mongo_session *session, con
 
 /* The catalog was deleted while the job was in hand, and its record with it: what it stored would be nobody's for ever. */
 static enum gri_status condemn_orphans(const struct gri_mongo_session *session, const struct second_look *look) {
-    struct gri_mongo_ids ids;
     enum gri_status status = GRI_OK;
-    gri_mongo_ids_init(&ids, look->request->count * GRI_OUTPUTS_MAX);
-    for (size_t i = 0; i < look->request->count; i++) {
+    for (size_t i = 0; status == GRI_OK && i < look->request->count; i++) {
         const struct gri_finish *item = &look->request->items[i];
+        struct gri_mongo_ids ids;
         if (look->seen[i] || item->kind != GRI_FINISH_DONE || !item->made) continue;
+        gri_mongo_ids_init(&ids, 1 + item->other_count);
         (void)gri_mongo_ids_add(&ids, item->image);
         for (size_t k = 0; k < item->other_count; k++)
             (void)gri_mongo_ids_add(&ids, item->others[k]);
+        status = gri_mongo_condemn_images(session, &ids, &look->request->op.error);
+        gri_mongo_ids_clear(&ids);
     }
-    if (ids.count > 0) status = gri_mongo_condemn_images(session, &ids, &look->request->op.error);
-    gri_mongo_ids_clear(&ids);
     return status;
 }
 
