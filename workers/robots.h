@@ -3,8 +3,8 @@
  * while.
  *
  * By origin (scheme, host, port), as RFC 9309 has it: an answer of 2xx is parsed; 4xx, too many redirects and the like: there
- * is none, all is allowed; 5xx, 429 and silence: nothing is fetched for now. Bounds: GRI_ROBOTS_KEPT origins and 64 MiB of rules;
- * the longest unused go. Threads: the loop's. */
+ * is none, all is allowed; 5xx, 429 and silence: nothing is fetched meanwhile. Bounds: GRI_ROBOTS_KEPT origins and 64 MiB of
+ * rules; the longest unused go. Threads: the loop's. */
 #ifndef GRISAILLE_ROBOTS_H
 #define GRISAILLE_ROBOTS_H
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <curl/curl.h>
 #include <uv.h>
 
 #include "curl_fetcher.h"
