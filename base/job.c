@@ -54,7 +54,7 @@ void gri_image_job(const char *key, int64_t renewal, char job[GRI_IMAGE_JOB_MAX]
     if (renewal > 0) {
         GRI_ASSERT(gri_format(job, GRI_IMAGE_JOB_MAX, "%s#%lld", key, (long long)renewal));
     } else {
-        GRI_ASSERT(gri_copy(job, GRI_IMAGE_JOB_MAX, key));
+        GRI_ASSERT(gri_format(job, GRI_IMAGE_JOB_MAX, "%s", key));
     }
 }
 
