@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The port http.h on libmicrohttpd 0.9.75: http_server.c listens, starts and stops; http_exchange.c runs one request;
- * http_target.c decodes request targets; http_watch.c ends clients that stall. This header is what they share; users include <grisaille/http.h>. */
+ * http_target.c decodes request targets; http_watch.c ends clients that stall. This header is what they share; users include
+ * <grisaille/http.h>. */
 #ifndef GRISAILLE_ADAPTERS_HTTP_SERVER_H
 #define GRISAILLE_ADAPTERS_HTTP_SERVER_H
 

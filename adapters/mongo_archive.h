@@ -102,8 +102,7 @@ enum gri_status gri_mongo_steer_host(struct gri_archive *archive, const char *ho
 enum gri_status gri_mongo_list_hosts(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
 
 /* mongo_services.c */
-enum gri_status gri_mongo_put_presence(struct gri_archive *archive, const struct gri_presence *presence,
-                                       struct gri_error *error);
+enum gri_status gri_mongo_put_presence(struct gri_archive *archive, const struct gri_presence *presence, struct gri_error *error);
 enum gri_status gri_mongo_list_services(struct gri_archive *archive, struct gri_json **out, struct gri_error *error);
 
 /* mongo_phash.c */

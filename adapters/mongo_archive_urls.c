@@ -9,9 +9,10 @@
 enum { URL_RECORDS_MAX = 1000, COUNT_LIMIT = 100000 };
 
 static struct gri_json *record_json(const bson_t *document) {
-    static const char *const FIELDS[] = {"_id>key", "url",        "host",    "pipeline", "state",   "run",        "attempts",
-                                         "images",  "made",       "first",   "shared",   "error",   "created_at", "queued_at",
-                                         "next_at", "changed_at", "done_at", "history",  "dropped", "expired",    "renew", NULL};
+    static const char *const FIELDS[] = {"_id>key",    "url",       "host",    "pipeline",   "state",   "run",
+                                         "attempts",   "images",    "made",    "first",      "shared",  "error",
+                                         "created_at", "queued_at", "next_at", "changed_at", "done_at", "history",
+                                         "dropped",    "expired",   "renew",   NULL};
     struct gri_json *record = gri_mongo_json_pick(document, FIELDS);
     if (!gri_mongo_has(document, "images")) gri_json_set(record, "images", gri_json_array());
     if (!gri_mongo_has(document, "made")) gri_json_set_bool(record, "made", false);
@@ -152,10 +153,10 @@ static enum gri_status catalog_totals(const struct gri_mongo_session *session, s
         gri_json_set_int(states, gri_catalog_state_name((enum gri_catalog_state)state), 0);
     }
     /* From the index alone. */
-    bson_t *pipeline = BCON_NEW("0", "{", "$match", "{", "state", "{", "$gte", "", "}", "}", "}", "1", "{", "$group", "{",
-                                "_id", "$state", "n", "{", "$sum", BCON_INT32(1), "}", "}", "}");
-    return gri_mongo_aggregate(session, GRI_MONGO_CATALOGS, pipeline, BCON_NEW("hint", GRI_INDEX_CATALOGS_STATE), add_state, states,
-                               error);
+    bson_t *pipeline = BCON_NEW("0", "{", "$match", "{", "state", "{", "$gte", "", "}", "}", "}", "1", "{", "$group", "{", "_id",
+                                "$state", "n", "{", "$sum", BCON_INT32(1), "}", "}", "}");
+    return gri_mongo_aggregate(session, GRI_MONGO_CATALOGS, pipeline, BCON_NEW("hint", GRI_INDEX_CATALOGS_STATE), add_state,
+                               states, error);
 }
 
 static bool keep_age(const bson_t *document, void *arg) {

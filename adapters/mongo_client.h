@@ -22,12 +22,12 @@
 struct gri_mongo_options {
     const char *uri; /* mongodb:// or mongodb+srv:// */
     const char *database;
-    int64_t timeout_ms;         /* of server selection, of a server's work and of write concern; 0: 10,000 */
-    int64_t keep_days;          /* events; 0: for ever */
-    bool notify;                /* a catalog that is finished gets a notice for the webhook */
+    int64_t timeout_ms;              /* of server selection, of a server's work and of write concern; 0: 10,000 */
+    int64_t keep_days;               /* events; 0: for ever */
+    bool notify;                     /* a catalog that is finished gets a notice for the webhook */
     const struct gri_crypto *crypto; /* borrowed; for `recall`. NULL: nothing is recalled as sound */
-    struct gri_executor *store; /* borrowed; NULL where only the archive is used */
-    struct gri_loop *loop;      /* borrowed; needed with `store`: a task that a full queue refused is answered through it */
+    struct gri_executor *store;      /* borrowed; NULL where only the archive is used */
+    struct gri_loop *loop;           /* borrowed; needed with `store`: a task that a full queue refused is answered through it */
 };
 
 struct gri_mongo;

@@ -133,6 +133,16 @@ bool gri_slice_equal(struct gri_slice a, struct gri_slice b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+uint64_t gri_hash(uint64_t so_far, const void *data, size_t len) {
+    for (const uint8_t *byte = data; len > 0; byte++, len--)
+        so_far = (so_far ^ *byte) * UINT64_C(1099511628211);
+    return so_far;
+}
+
+uint64_t gri_hash_text(const char *text) {
+    return gri_hash(GRI_HASH_START, text, strlen(text));
+}
+
 static _Noreturn void out_of_memory(size_t size) {
     fprintf(stderr, "{\"level\":\"error\",\"event\":\"out_of_memory\",\"bytes\":%zu}\n", size);
     abort();

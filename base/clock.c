@@ -9,4 +9,6 @@ int64_t gri_clock_ns(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t gri_clock_ms(void) { return gri_clock_ns() / 1000000; }
+int64_t gri_clock_ms(void) {
+    return gri_clock_ns() / 1000000;
+}

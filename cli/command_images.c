@@ -20,12 +20,9 @@ static enum gri_exit run(struct gri_cli *cli) {
     struct gri_error error;
     if (!gri_cli_number(cli, "limit", 1, 1000, 20, &limit)) return GRI_EXIT_USAGE;
     (void)gri_format(number, sizeof number, "%lld", (long long)limit);
-    const char *query[] = {"catalog", gri_cli_option(cli, "catalog"),
-                           "host",    gri_cli_option(cli, "host"),
-                           "output",  gri_cli_option(cli, "output-name"),
-                           "since",   gri_cli_option(cli, "since"),
-                           "until",   gri_cli_option(cli, "until"),
-                           "limit",   number,
+    const char *query[] = {"catalog", gri_cli_option(cli, "catalog"),     "host",  gri_cli_option(cli, "host"),
+                           "output",  gri_cli_option(cli, "output-name"), "since", gri_cli_option(cli, "since"),
+                           "until",   gri_cli_option(cli, "until"),       "limit", number,
                            NULL};
     if (gri_cli_get(cli, "/v1/images", query, &json, &error) != GRI_OK) return gri_cli_fail(cli, &error);
     const struct gri_json *list = gri_json_get(json, "images");

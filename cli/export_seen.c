@@ -13,9 +13,7 @@
 enum { FIRST_CAP = 4096, READ_MANY = 8192 };
 
 static uint64_t hash_of(const char *id) {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *id; id++)
-        hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
+    uint64_t hash = gri_hash_text(id);
     return hash ? hash : 1;
 }
 

@@ -2,8 +2,8 @@
 /* Where an export goes: a folder tree, a tar in the WebDataset layout, NDJSON or CSV.
  *
  * A file grows as NAME.part and gets its name at the end. Beside it, or in the folder, NAME.state tells how far it is complete
- * (bytes, and the place in the list), and NAME.seen which images are in, so that an export that was cut off goes on from there and
- * has none twice. Threads: one owner. */
+ * (bytes, and the place in the list), and NAME.seen which images are in, so that an export that was cut off goes on from there
+ * and has none twice. Threads: one owner. */
 #ifndef GRI_EXPORT_SINK_H
 #define GRI_EXPORT_SINK_H
 

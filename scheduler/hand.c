@@ -38,17 +38,9 @@ size_t gri_hand_room(const struct gri_hand *hand) {
     return taken < hand->cap ? hand->cap - taken : 0;
 }
 
-/* FNV-1a: spares the look-up most of its string comparisons. */
-static uint64_t hash_of(const char *id) {
-    uint64_t hash = 14695981039346656037u;
-    for (; *id; id++)
-        hash = (hash ^ (uint8_t)*id) * 1099511628211u;
-    return hash;
-}
-
 /* Our own entries come again when our heartbeats did not arrive for a lease, or when Redis came back from an old snapshot. */
 static bool is_in_hand(const struct gri_hand *hand, const char *id) {
-    uint64_t hash = hash_of(id);
+    uint64_t hash = gri_hash_text(id); /* spares the look-up most of its string comparisons */
     for (const struct gri_held *held = hand->first; held; held = held->next)
         if (held->hash == hash && strcmp(held->entry.id, id) == 0) return true;
     return false;
@@ -68,7 +60,7 @@ static void append(struct gri_hand *hand, struct gri_url_entry *entry) {
     held->entry = *entry;
     entry->url = NULL;
     held->serial = ++hand->serial;
-    held->hash = hash_of(held->entry.id);
+    held->hash = gri_hash_text(held->entry.id);
     held->prev = hand->last;
     if (hand->last)
         hand->last->next = held;

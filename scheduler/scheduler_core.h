@@ -375,8 +375,7 @@ struct gri_gauges {
     struct gri_stream_stats stats;
     struct gri_ledger_gauges ledger;
     bool stats_out, ledger_out, hurried;
-    struct gri_counter *ingested_catalog, *ingested_stream, *duplicate, *invalid, *swept, *reclaims, *fenced, *missing,
-        *retired;
+    struct gri_counter *ingested_catalog, *ingested_stream, *duplicate, *invalid, *swept, *reclaims, *fenced, *missing, *retired;
     struct gri_gauge *urls_lag, *urls_pending, *jobs_lag, *jobs_pending, *oldest, *waiting, *window;
 };
 

@@ -32,7 +32,7 @@ static void keep_up(void *arg) {
         return;
     }
     upkeep->request = (struct gri_ledger_upkeep){.images_keep_days = s->options.images_keep_days,
-                                                  .rollups_keep_days = s->options.rollups_keep_days,
+                                                 .rollups_keep_days = s->options.rollups_keep_days,
                                                  .catalogs_keep_days = s->options.catalogs_keep_days};
     gri_scheduler_submit(s, &upkeep->request.op, kept_up);
     s->options.ledger->ops->upkeep(s->options.ledger, &upkeep->request);

@@ -14,7 +14,7 @@ enum { GRI_PIPELINES_MAX = 64 };
 struct gri_pipeline {
     char name[GRI_NAME_MAX];
     char version[GRI_PIPELINE_MAX]; /* "gray@0123456789ab": digits of the SHA-256 of the canonical body */
-    char *definition;               /* owned: canonical JSON {"name","output" or "outputs","steps"}, as the codec port compiles it */
+    char *definition; /* owned: canonical JSON {"name","output" or "outputs","steps"}, as the codec port compiles it */
 };
 
 struct gri_pipelines {

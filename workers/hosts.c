@@ -87,12 +87,8 @@ bool gri_hosts_idle(const struct gri_hosts *hosts) {
     return hosts->requests == 0;
 }
 
-/* FNV-1a. */
 static size_t bucket_of(const char *name) {
-    uint32_t hash = 2166136261u;
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (uint8_t)*name) * 16777619u;
-    return hash % BUCKETS;
+    return gri_hash_text(name) % BUCKETS;
 }
 
 static void refresh_limit(struct gri_host *host) {

@@ -71,12 +71,8 @@ bool gri_robots_idle(const struct gri_robots *robots) {
 
 /* --- the table ------------------------------------------------------------------------------------------------------------ */
 
-/* FNV-1a. */
 static size_t bucket_of(const char *host) {
-    uint32_t hash = 2166136261u;
-    for (; *host != '\0'; host++)
-        hash = (hash ^ (uint8_t)*host) * 16777619u;
-    return hash % BUCKETS;
+    return gri_hash_text(host) % BUCKETS;
 }
 
 /* scheme://authority of a canonical URL; the path begins behind it. */

@@ -94,7 +94,8 @@ static void describe(struct gri_slot *slot, const struct gri_picture *picture, s
     struct gri_source *source = &image->source;
     bool mine = picture->next == NULL && slot->fetch.final_url != NULL; /* the last one takes what the fetch has */
     source->url = gri_strdup(slot->entry.job.url);
-    source->final_url = mine ? slot->fetch.final_url : gri_strdup(slot->fetch.final_url != NULL ? slot->fetch.final_url : slot->entry.job.url);
+    source->final_url =
+        mine ? slot->fetch.final_url : gri_strdup(slot->fetch.final_url != NULL ? slot->fetch.final_url : slot->entry.job.url);
     if (mine) slot->fetch.final_url = NULL;
     gri_copy(source->host, sizeof source->host, slot->host);
     gri_copy(source->content_type, sizeof source->content_type, picture->source_type);

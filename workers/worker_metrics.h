@@ -7,7 +7,8 @@
 
 struct gri_worker_metrics {
     struct gri_metrics *registry;
-    struct gri_counter *stored, *duplicate_content, *dead, *unchanged, *refresh_failed, *fetch_bytes, *decodes, *reclaims, *fenced, *missing;
+    struct gri_counter *stored, *duplicate_content, *dead, *unchanged, *refresh_failed, *fetch_bytes, *decodes, *reclaims,
+        *fenced, *missing;
     struct gri_histogram *dns, *fetch, *transform, *encode, *store, *ack, *end_to_end, *image_size;
     struct gri_gauge *free, *lingering, *fetching, *transforming, *storing;
 };
@@ -20,6 +21,7 @@ void gri_worker_metrics_pictured(struct gri_worker_metrics *metrics, const struc
 void gri_worker_metrics_finished(struct gri_worker_metrics *metrics, const struct gri_slot *slot, int64_t now_ms);
 void gri_worker_metrics_isolated(struct gri_worker_metrics *metrics, enum gri_isolated_end end);
 void gri_worker_metrics_healed(struct gri_worker_metrics *metrics);
-void gri_worker_metrics_slots(struct gri_worker_metrics *metrics, const struct gri_slot *slots, size_t count, size_t lingering_max);
+void gri_worker_metrics_slots(struct gri_worker_metrics *metrics, const struct gri_slot *slots, size_t count,
+                              size_t lingering_max);
 
 #endif

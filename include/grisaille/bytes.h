@@ -50,6 +50,12 @@ struct gri_slice gri_bytes_slice(const struct gri_bytes *bytes);
 struct gri_slice gri_slice_of(const char *text);
 bool gri_slice_equal(struct gri_slice a, struct gri_slice b);
 
+/* FNV-1a (Fowler, Noll, Vo; 64 bits) of bytes that follow those hashed as `so_far`; GRI_HASH_START before the first. For
+ * tables of our own: whoever chooses the bytes can make them collide. */
+#define GRI_HASH_START UINT64_C(14695981039346656037)
+uint64_t gri_hash(uint64_t so_far, const void *data, size_t len);
+uint64_t gri_hash_text(const char *text);
+
 /* malloc, calloc, strdup that end the process with a message when memory is out. For small, bounded things only;
  * whatever a stranger's size decides goes through gri_bytes. */
 void *gri_alloc(size_t size) __attribute__((returns_nonnull, malloc));

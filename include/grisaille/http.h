@@ -4,9 +4,9 @@
  * One thread a connection: handler functions may block and are called from many threads at once, but those of one request
  * one after the other: begin, data (any number), finish, done. The server decodes path and query (a NUL or a bad escape in
  * them is answered 400 without the handler), answers HEAD with GET's headers, and bounds connections, headers, bodies and
- * the time that a client may take: over each idle_seconds that it is waited for it must move 1 KiB a second, sending or receiving.
- * Errors that it answers itself are problem details as the API's are, but for requests that libmicrohttpd can't parse. Every answer
- * has the headers against sniffing, framing and scripts that the handler did not set itself. */
+ * the time that a client may take: over each idle_seconds that it is waited for it must move 1 KiB a second, sending or
+ * receiving. Errors that it answers itself are problem details as the API's are, but for requests that libmicrohttpd can't parse.
+ * Every answer has the headers against sniffing, framing and scripts that the handler did not set itself. */
 #ifndef GRISAILLE_HTTP_H
 #define GRISAILLE_HTTP_H
 

@@ -62,10 +62,10 @@ struct gri_steering_ops {
     enum gri_status (*take_down)(struct gri_archive *archive, const char *source_sha256, const char *why, const char *by,
                                  int64_t *count, struct gri_error *error);
 
-    /* What another version of that pipeline (name@version) made: {"pipeline", "count", "versions": [{"pipeline", "count"}], "run"};
-     * each counted up to 100,000; filter: host, catalog, and since, until of when they were done. "run": the last that was begun
-     * for the pipeline, {"pipeline", "number", "state": running, finished or cancelled, "by", "created_at", "finished_at",
-     * "filter", "counts": {"unchanged", "changed", "failed", "pending"}}, or null. */
+    /* What another version of that pipeline (name@version) made: {"pipeline", "count", "versions": [{"pipeline", "count"}],
+     * "run"}; each counted up to 100,000; filter: host, catalog, and since, until of when they were done. "run": the last that
+     * was begun for the pipeline, {"pipeline", "number", "state": running, finished or cancelled, "by", "created_at",
+     * "finished_at", "filter", "counts": {"unchanged", "changed", "failed", "pending"}}, or null. */
     enum gri_status (*reprocess)(struct gri_archive *archive, const char *pipeline, const struct gri_filter *filter,
                                  struct gri_json **out, struct gri_error *error);
     /* Has them fetched anew and made by that version. What is under way already stays; another run of the same pipeline is

@@ -211,7 +211,9 @@ static void test_openapi_describes_every_route_and_no_other(void **state) {
     const struct gri_json *paths = gri_json_get(json, "paths");
     for (size_t i = 0; i < count; i++) {
         const struct gri_json *path = gri_json_get(paths, routes[i].pattern);
-        const char *method = strcmp(routes[i].method, "GET") == 0 ? "get" : strcmp(routes[i].method, "DELETE") == 0 ? "delete" : "post";
+        const char *method = strcmp(routes[i].method, "GET") == 0      ? "get"
+                             : strcmp(routes[i].method, "DELETE") == 0 ? "delete"
+                                                                       : "post";
         const struct gri_json *operation = gri_json_get(path, method);
         assert_non_null(operation);
         assert_string_equal(gri_json_str(operation, "summary", ""), routes[i].summary);
@@ -297,9 +299,8 @@ static void test_what_is_steered_bears_its_name(void **state) {
 }
 
 static void test_a_store_that_is_away_is_503_on_every_route_that_reads_it(void **state) {
-    static const char *const free_routes[] = {"/v1/transforms", "/v1/pipelines", "/v1/reasons",  "/healthz",
-                                              "/readyz",        "/metrics",      "/openapi.json", "/",
-                                              "/page/{file}"};
+    static const char *const free_routes[] = {"/v1/transforms", "/v1/pipelines", "/v1/reasons", "/healthz",    "/readyz",
+                                              "/metrics",       "/openapi.json", "/",           "/page/{file}"};
     struct fixture f;
     struct gri_api_reply reply;
     size_t count;

@@ -152,12 +152,22 @@ static void a_csv_field_doubles_its_quotes(void **state) {
     gri_bytes_clear(&bytes);
 }
 
+/* Values of the FNV authors' own test vectors (test_fnv.c, fnv1a_64). */
+static void hashes_are_those_of_fnv_1a(void **state) {
+    (void)state;
+    assert_true(gri_hash_text("") == GRI_HASH_START);
+    assert_true(gri_hash_text("a") == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_true(gri_hash_text("foobar") == UINT64_C(0x85944171f73967e8));
+    assert_true(gri_hash(gri_hash_text("foo"), "bar", 3) == gri_hash_text("foobar"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_is_always_terminated),    cmocka_unit_test(growth_past_the_cap_fails_and_changes_nothing),
         cmocka_unit_test(a_failed_put_sticks_until_reset), cmocka_unit_test(move_empties_the_source_and_frees_the_target),
         cmocka_unit_test(copies_tell_when_they_are_cut),   cmocka_unit_test(utf8_is_what_unicode_says),
         cmocka_unit_test(credentials_leave_text),          cmocka_unit_test(a_csv_field_doubles_its_quotes),
+        cmocka_unit_test(hashes_are_those_of_fnv_1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

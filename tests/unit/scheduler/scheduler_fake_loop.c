@@ -106,9 +106,7 @@ long fake_trace_find(const struct fake_trace *trace, const char *prefix, size_t 
 }
 
 static void fake_sum(struct gri_slice bytes, char out[GRI_SHA256_HEX]) {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < bytes.len; i++)
-        hash = (hash ^ bytes.data[i]) * 1099511628211u;
+    uint64_t hash = gri_hash(GRI_HASH_START, bytes.data, bytes.len);
     for (int i = 0; i < 4; i++, hash = hash * 6364136223846793005u + 1442695040888963407u)
         (void)gri_format(out + 16 * i, (size_t)(GRI_SHA256_HEX - 16 * i), "%016llx", (unsigned long long)hash);
 }
