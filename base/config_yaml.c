@@ -218,26 +218,29 @@ void gri_config_lines_clear(struct gri_config_lines *lines) {
     *lines = (struct gri_config_lines){0};
 }
 
-/* The node and all below it; `path` is its place, noted with its line where `lines` is given. Depth was checked. */
-static struct gri_json *to_json(struct document *document, int index, const char *path, struct gri_config_lines *lines) {
-    const yaml_node_t *node = yaml_document_get_node(&document->yaml, index);
+/* The node and all below it; `path` is its place, which begins in `line` (of its key, where it has
+ * one) and is noted where `lines` is given. Depth was checked. */
+static struct gri_json *to_json(struct document *document, int index, const char *path, int line,
+                                struct gri_config_lines *lines) {
+    yaml_document_t *yaml = &document->yaml;
+    const yaml_node_t *node = yaml_document_get_node(yaml, index);
     char below[PATH_LENGTH];
-    if (lines) gri_config_lines_add(lines, path, line_of(node));
+    if (lines) gri_config_lines_add(lines, path, line);
     if (node->type == YAML_SCALAR_NODE) return scalar_json(node);
     if (node->type == YAML_SEQUENCE_NODE) {
         struct gri_json *array = gri_json_array();
         size_t n = 0;
         for (const yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
             gri_format(below, sizeof below, "%s[%zu]", path, n++);
-            gri_json_append(array, to_json(document, *item, below, lines));
+            gri_json_append(array, to_json(document, *item, below, line_of(yaml_document_get_node(yaml, *item)), lines));
         }
         return array;
     }
     struct gri_json *object = gri_json_object();
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-        const char *key = scalar_text(yaml_document_get_node(&document->yaml, pair->key));
-        gri_format(below, sizeof below, "%s.%s", path, key);
-        gri_json_set(object, key, to_json(document, pair->value, below, lines));
+        const yaml_node_t *key = yaml_document_get_node(yaml, pair->key);
+        gri_format(below, sizeof below, "%s.%s", path, scalar_text(key));
+        gri_json_set(object, scalar_text(key), to_json(document, pair->value, below, line_of(key), lines));
     }
     return object;
 }
@@ -263,7 +266,7 @@ static enum gri_status assign_node(struct gri_config *config, const struct gri_c
     enum gri_option_type type = place->option->type;
     if (type == GRI_OPTION_tree) {
         struct gri_config_lines lines = {0};
-        struct gri_json *tree = to_json(document, index, place->option->key, &lines);
+        struct gri_json *tree = to_json(document, index, place->option->key, line_of(node), &lines);
         enum gri_status status = gri_config_assign_tree(config, place, tree, &lines, error);
         gri_config_lines_clear(&lines);
         return status;
@@ -352,7 +355,7 @@ enum gri_status gri_config_parse_tree(const struct gri_config_place *place, stru
     yaml_node_t *root = NULL;
     *tree = NULL;
     enum gri_status status = document_load(&document, text, &root, error);
-    if (status == GRI_OK) *tree = root ? to_json(&document, 1, place->option->key, NULL) : gri_json_null();
+    if (status == GRI_OK) *tree = root ? to_json(&document, 1, place->option->key, 0, NULL) : gri_json_null();
     document_clear(&document);
     return status;
 }

@@ -4,9 +4,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rules.h"
 #include "transform_plugins.h"
+
+enum { PATH_SIZE = 3 * GRI_NAME_MAX };
 
 static struct gri_json *pipeline_rows(const struct gri_pipelines *pipelines) {
     struct gri_json *rows = gri_json_array();
@@ -23,18 +26,33 @@ static struct gri_json *pipeline_rows(const struct gri_pipelines *pipelines) {
     return rows;
 }
 
+/* "pipeline shop, output thumb, step 2 (resize): …" → "pipelines.shop.outputs.thumb.steps[1]"; false for another beginning. */
+static bool pipeline_path(const char *detail, char path[PATH_SIZE]) {
+    char name[GRI_NAME_MAX], output[GRI_NAME_MAX];
+    size_t number = 0;
+    int used = 0;
+    if (sscanf(detail, "pipeline %63[a-z0-9_-]%n", name, &used) != 1) return false;
+    int end = snprintf(path, PATH_SIZE, "pipelines.%s", name);
+    detail += used;
+    if (sscanf(detail, ", output %63[^,:( ]%n", output, &used) == 1) {
+        end += snprintf(path + end, (size_t)(PATH_SIZE - end), ".outputs.%s", output);
+        detail += used;
+    }
+    if (sscanf(detail, ", step %zu", &number) == 1) {
+        (void)snprintf(path + end, (size_t)(PATH_SIZE - end), ".steps[%zu]", number - 1);
+    } else if (strncmp(detail, ", output", strlen(", output")) == 0) {
+        (void)snprintf(path + end, (size_t)(PATH_SIZE - end), ".output");
+    }
+    return true;
+}
+
 /* Messages about rules and pipelines begin with what they are about; this adds its file and line. */
 static enum gri_status place(const struct gri_config *config, const char *key, struct gri_error *error) {
-    char where[512], path[160], name[GRI_NAME_MAX];
+    char where[512], path[PATH_SIZE];
     size_t index = 0;
-    int got = sscanf(error->detail, "pipeline %63[a-z0-9_-], step %zu", name, &index);
     if (sscanf(error->detail, "rules[%zu]", &index) == 1)
         (void)gri_format(path, sizeof path, "rules[%zu]", index);
-    else if (got == 2)
-        (void)gri_format(path, sizeof path, "pipelines.%s.steps[%zu]", name, index - 1);
-    else if (got == 1)
-        (void)gri_format(path, sizeof path, "pipelines.%s", name);
-    else
+    else if (!pipeline_path(error->detail, path))
         (void)gri_copy(path, sizeof path, key);
     gri_config_tree_place(config, path, where, sizeof where);
     return gri_error_wrap(error, "%s", where);

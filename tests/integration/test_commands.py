@@ -221,9 +221,14 @@ def test_wrong_variables_are_named(variable, value, says):
     ("api:\n  tokens:\n    - {name: a, digest: '%s', scopes: [write]}\n" % ("0" * 64), 3, ["api.tokens[0].scopes"]),
     ("api:\n  tokens:\n    - {name: a, digest: '%s', scope: [read]}\n" % ("0" * 64), 3, ["scope", "unknown"]),
     ("api:\n  tokens: [nonsense]\n", 2, ["api.tokens[0]"]),
-    ("pipelines:\n  odd:\n    steps: [{nonsense: {}}]\n", None, ["odd", "nonsense"]),
-    ("pipelines:\n  odd:\n    steps: [{grayscale: {method: purple}}]\n", None, ["grayscale", "method"]),
-    ("pipelines:\n  odd:\n    steps: [{grayscale: {}}]\n    output: {format: jpeg, quality: 900}\n", None, ["quality"]),
+    ("pipelines:\n  odd:\n    steps: [{nonsense: {}}]\n", 3, ["odd", "nonsense"]),
+    ("pipelines:\n  odd:\n    steps: [{grayscale: {method: purple}}]\n", 3, ["grayscale", "method"]),
+    ("pipelines:\n  odd:\n    steps: [{grayscale: {}}]\n    output: {format: jpeg, quality: 900}\n", 4, ["quality"]),
+    ("pipelines:\n  odd:\n    outputs:\n      a: {steps: [grayscale]}\n      b:\n        steps:\n          - grayscale\n          - nonsense\n", 8, ["odd, output b, step 2", "nonsense"]),
+    ("pipelines:\n  odd:\n    outputs:\n      a: {steps: [grayscale]}\n      b:\n        steps: [grayscale]\n        output: {format: gif}\n", 7, ["odd, output b", "gif"]),
+    ("pipelines:\n  odd:\n    outputs:\n      a: {steps: [grayscale]}\n      b:\n        stepz: [grayscale]\n", 5, ["odd, output b", "stepz"]),
+    ("pipelines:\n  odd:\n    outputs:\n      a: {steps: [grayscale]}\n      B c: {steps: [grayscale]}\n", 3, ["odd, output B c"]),
+    ("pipelines:\n  good: {steps: [grayscale]}\n  odd:\n    stepz: [grayscale]\n", 3, ["odd", "stepz"]),
 ])
 def test_a_wrong_file_is_named_with_its_line(tmp_path, text, line, says):
     file = write(tmp_path / "g.yaml", text)
