@@ -7,7 +7,6 @@ import http.server
 import pathlib
 import sys
 import tempfile
-import threading
 import urllib.parse
 
 from PIL import Image, ImageEnhance, ImageFilter
@@ -61,12 +60,7 @@ def serve(folder):
         def __init__(self, *words):
             super().__init__(*words, directory=folder)
 
-        def log_message(self, *words):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return kit.HttpServer(Handler)
 
 
 def ask(cluster, phash):
@@ -110,7 +104,7 @@ def main():
         server = serve(folder)
         servers, cluster = kit.Servers(folder), None
         try:
-            cluster = kit.Cluster(servers, folder, workers=1, settings={"fetch.connect_to": [f"photos.test:80:127.0.0.1:{server.server_port}"]})
+            cluster = kit.Cluster(servers, folder, workers=1, settings={"fetch.connect_to": [f"photos.test:80:127.0.0.1:{server.port}"]})
             catalog = cluster.run([url("original", n) for n in range(count)], "photos")
             assert catalog["counts"]["stored"] == count, catalog
             found = measure(cluster, folder, count)
@@ -118,7 +112,7 @@ def main():
             if cluster:
                 cluster.stop(check=False)
             servers.stop()
-            server.shutdown()
+            server.stop()
     print(f"{count} photographs and quarters of them; recall / precision by the bits that may differ")
     print("| copy | " + " | ".join(f"≤ {bits}" for bits in BITS) + " |\n|---|" + "---|" * len(BITS))
     for change, answers in found.items():

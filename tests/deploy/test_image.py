@@ -133,8 +133,7 @@ def test_the_program_inside_starts_and_tells_its_version(root, settings):
 
 def test_a_worker_from_the_image_makes_every_kind_of_picture_and_its_health_check_answers(servers, root, settings, tmp_path):
     """API and scheduler of this build, the worker of the image: as its user, in its file system, over real servers."""
-    cluster = kit.Cluster(servers, tmp_path, workers=0)
-    try:
+    with kit.Cluster(servers, tmp_path, workers=0) as cluster:
         (root / "tmp").mkdir(exist_ok=True)
         (root / "tmp/grisaille.yaml").write_text(cluster.config.read_text().replace(str(servers.origin.ca), "/tmp/ca.pem"))
         (root / "tmp/ca.pem").write_bytes(servers.origin.ca.read_bytes())
@@ -154,9 +153,6 @@ def test_a_worker_from_the_image_makes_every_kind_of_picture_and_its_health_chec
             assert first["service.node.role"] == "worker" and first["ecs.version"]
         finally:
             assert worker.stop(90) == 0
-    finally:
-        cluster.stop(check=False)
-        cluster.drop()
 
 
 @pytest.mark.slow

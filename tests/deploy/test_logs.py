@@ -36,16 +36,14 @@ def set_level(daemon, number, level):
 @pytest.fixture(scope="module")
 def told(servers, tmp_path_factory):
     """A fleet that logs in ECS; its worker all of it while one URL is stored and one ends dead. Then as configured again."""
-    cluster = kit.Cluster(servers, tmp_path_factory.mktemp("logs"), workers=1, settings={"log.format": "ecs"})
-    worker = cluster.of("worker")[0]
-    cluster.run([QUIET], "quiet")
-    quiet = len(lines(worker, "job_done"))
-    set_level(worker, signal.SIGUSR1, "debug")
-    cluster.run([GOOD, BAD])
-    set_level(worker, signal.SIGUSR2, "info")
-    yield cluster, worker, quiet
-    cluster.stop()
-    cluster.drop()
+    with kit.Cluster(servers, tmp_path_factory.mktemp("logs"), workers=1, settings={"log.format": "ecs"}) as cluster:
+        worker = cluster.of("worker")[0]
+        cluster.run([QUIET], "quiet")
+        quiet = len(lines(worker, "job_done"))
+        set_level(worker, signal.SIGUSR1, "debug")
+        cluster.run([GOOD, BAD])
+        set_level(worker, signal.SIGUSR2, "info")
+        yield cluster, worker, quiet
 
 
 @pytest.mark.quick

@@ -22,13 +22,11 @@ STANDARD = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Opt
 @pytest.fixture(scope="module")
 def fleets(servers, tmp_path_factory):
     """Two APIs: `open` without tokens, few connections; `guarded` with tokens."""
-    made = {}
-    for name, settings in (("open", {"api.max_connections": 24}), ("guarded", {"api.tokens": TOKENS, "api.max_catalog_bytes": "1MiB"})):
-        made[name] = kit.Cluster(servers, tmp_path_factory.mktemp(name), schedulers=0, workers=0, settings=settings)
-    yield made
-    for cluster in made.values():
-        cluster.stop()
-        cluster.drop()
+    with contextlib.ExitStack() as stack:
+        made = {}
+        for name, settings in (("open", {"api.max_connections": 24}), ("guarded", {"api.tokens": TOKENS, "api.max_catalog_bytes": "1MiB"})):
+            made[name] = stack.enter_context(kit.Cluster(servers, tmp_path_factory.mktemp(name), schedulers=0, workers=0, settings=settings))
+        yield made
 
 
 @pytest.fixture

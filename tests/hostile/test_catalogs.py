@@ -28,9 +28,8 @@ def crowd(servers, release, tmp_path_factory):
         cluster = kit.Cluster(servers, tmp_path_factory.mktemp("crowd"), workers=0, settings={"api.max_catalog_bytes": "64MiB"})
     finally:
         kit.find_binary = before
-    yield cluster
-    cluster.stop()
-    cluster.drop()
+    with cluster:
+        yield cluster
 
 
 def peak_mib(daemon):

@@ -2,6 +2,7 @@
 """Real servers and the product's daemons for the integration tests: free ports, a folder of their own, a deadline on every wait."""
 import contextlib
 import ctypes
+import http.server
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pymongo
@@ -321,8 +323,25 @@ def nest(settings):
     return out
 
 
+class HttpServer:
+    """Answers with `handler` (a BaseHTTPRequestHandler, which keeps quiet here) on a free port of 127.0.0.1, a thread a connection, until stop()."""
+
+    def __init__(self, handler):
+        handler.log_message = lambda *words: None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Cluster:
-    """A fleet on a database and key prefix of its own. Extra settings by their dotted names."""
+    """A fleet on a database and key prefix of its own. Extra settings by their dotted names.
+
+    As a context: stopped and dropped at the end; unless an error ended it, all daemons must have ended well."""
 
     numbers = itertools.count(1)
 
@@ -348,6 +367,15 @@ class Cluster:
         except BaseException:
             self.stop(check=False)
             raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        try:
+            self.stop(check=kind is None)
+        finally:
+            self.drop()
 
     def write_config(self, extra):
         settings = {
@@ -452,6 +480,12 @@ class Cluster:
     def fates(self, catalog):
         """URL → its accepted line's fate."""
         return {row["url"]: row for row in self.lines(catalog) if row.get("url") and row["outcome"] != "duplicate"}
+
+    def pause_host(self, host):
+        """Returns when every worker knows of it: they ask every two seconds whether any host is paused."""
+        answer = requests.post(f"{self.url}/v1/hosts/{host}/pause", timeout=60)
+        assert answer.status_code == 200, answer.text
+        time.sleep(2.5)
 
     # --- looking inside
 

@@ -183,12 +183,8 @@ def test_every_refusal_is_a_problem(api_once, method, path, status):
 
 @pytest.fixture(scope="module")
 def api_once(servers, tmp_path_factory):
-    cluster = kit.Cluster(servers, tmp_path_factory.mktemp("api"), schedulers=0, workers=0)
-    yield cluster
-    try:
-        cluster.stop()
-    finally:
-        cluster.drop()
+    with kit.Cluster(servers, tmp_path_factory.mktemp("api"), schedulers=0, workers=0) as cluster:
+        yield cluster
 
 
 def test_path_traversal_reaches_no_file(api_once):
@@ -277,15 +273,10 @@ def test_stats_tell_the_streams(api_once):
 @pytest.fixture(scope="module")
 def stored(servers, tmp_path_factory):
     """A fleet with one stored image: (cluster, its metadata, its bytes)."""
-    cluster = kit.Cluster(servers, tmp_path_factory.mktemp("stored"), workers=1)
-    try:
+    with kit.Cluster(servers, tmp_path_factory.mktemp("stored"), workers=1) as cluster:
         cluster.run(["https://picsum.photos/id/7/60/40", "not a url"], name="one")
         image = cluster.get("/v1/images").json()["images"][0]
         yield cluster, image, cluster.get(f"/v1/images/{image['sums']['output']}/content").content
-        cluster.stop()
-    finally:
-        cluster.stop(check=False)
-        cluster.drop()
 
 
 def test_content_is_what_its_sum_says_for_every_hash(stored):

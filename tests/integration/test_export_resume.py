@@ -19,8 +19,7 @@ IMAGES = 260  # two pages
 
 @pytest.fixture(scope="module")
 def filled(servers, tmp_path_factory):
-    cluster = kit.Cluster(servers, tmp_path_factory.mktemp("export"))
-    try:
+    with kit.Cluster(servers, tmp_path_factory.mktemp("export")) as cluster:
         twins = ["https://origin.test/kind/same/export/1", "https://origin.test/kind/same/export/2"]
         catalog = cluster.run([f"https://origin.test/id/{n}/8/8?export" for n in range(IMAGES)] + twins, "export")
         # one image, two URLs, on the first and on the last page of the list
@@ -28,10 +27,6 @@ def filled(servers, tmp_path_factory):
         for url, days in zip(twins, (1, -1)):
             cluster.db.urls.update_one({"url": url}, {"$set": {"changed_at": now + datetime.timedelta(days=days)}})
         yield cluster, catalog
-        cluster.stop()
-    finally:
-        cluster.stop(check=False)
-        cluster.drop()
 
 
 def export(cluster, catalog, to):

@@ -23,12 +23,8 @@ def url(key, validators="etag"):
 
 @pytest.fixture(scope="module")
 def fleet_once(servers, tmp_path_factory):
-    cluster = kit.Cluster(servers, tmp_path_factory.mktemp("refetch"), settings=SETTINGS)
-    yield cluster
-    try:
-        cluster.stop()
-    finally:
-        cluster.drop()
+    with kit.Cluster(servers, tmp_path_factory.mktemp("refetch"), settings=SETTINGS) as cluster:
+        yield cluster
 
 
 def tell(origin, what, key):
@@ -149,7 +145,7 @@ def test_another_catalog_may_ask_for_the_same_urls(fleet_once, servers):
 def test_a_cancelled_refresh_leaves_all_as_it_was(fleet_once, servers):
     addresses = [url(f"held{n}") for n in range(5)]
     first = fleet_once.run(addresses, "held")
-    assert requests.post(fleet_once.url + "/v1/hosts/origin.test/pause", timeout=60).status_code == 200
+    fleet_once.pause_host("origin.test")
     try:
         asking = fleet_once.push(addresses + [url("held-new")], "asks in vain", refresh="true")
         kit.wait_until(lambda: fleet_once.db.urls.count_documents({"renew.for": asking["id"], "state": {"$in": ["queued", "waiting"]}}) == 5, 60,
@@ -303,7 +299,7 @@ def test_a_reprocess_is_called_off_and_another_takes_its_place(fleet_once, serve
     catalog = fleet_once.run(data, "to be called off")
     old = record(fleet_once, data[0])["pipeline"]
     change_pipeline(fleet_once, 50)
-    assert requests.post(fleet_once.url + "/v1/hosts/origin.test/pause", timeout=60).status_code == 200
+    fleet_once.pause_host("origin.test")
     try:
         answer = requests.post(fleet_once.url + "/v1/reprocess", params={"pipeline": "gray", "catalog": catalog["id"]}, timeout=60)
         assert answer.status_code == 202 and answer.json()["run"]["state"] == "running"

@@ -47,19 +47,13 @@ class Hosts:
                 except OSError:
                     self.close_connection = True
 
-            def log_message(self, *words):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = kit.HttpServer(Handler)
 
     def settings(self):
-        return {"fetch.connect_to": [f"{host}:80:127.0.0.1:{self.server.server_port}" for host in self.texts]}
+        return {"fetch.connect_to": [f"{host}:80:127.0.0.1:{self.server.port}" for host in self.texts]}
 
     def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
 
 
 PLAIN = "User-agent: *\nDisallow: /\n\nUser-agent: Grisaille\nDisallow: /private/\nAllow: /private/open$\nDisallow: /*.gif$\n"

@@ -27,12 +27,8 @@ BAD = [f"{BASE}/fault/404?{n}" for n in range(6)] + [f"{BASE}/fault/html?{n}" fo
 
 @pytest.fixture(scope="module")
 def fleet_once(servers, tmp_path_factory):
-    cluster = kit.Cluster(servers, tmp_path_factory.mktemp("steering"), settings=SETTINGS)
-    yield cluster
-    try:
-        cluster.stop()
-    finally:
-        cluster.drop()
+    with kit.Cluster(servers, tmp_path_factory.mktemp("steering"), settings=SETTINGS) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -247,18 +243,12 @@ def test_dead_letters_are_listed_retried_and_dropped(fleet_once, origin):
 # --- catalogs and hosts under way ---------------------------------------------------------------------------------------------
 
 
-def hold(cluster, host):
-    """Pauses it; every worker knows after one reading of the list (2 s)."""
-    post(cluster, f"/v1/hosts/{host}/pause")
-    time.sleep(2.5)
-
-
 def slow(prefix, count):
     return [f"{BASE}/fault/slow/400?{prefix}{n}" for n in range(count)]
 
 
 def test_a_cancelled_catalog_ends_and_still_adds_up(fleet_once):
-    hold(fleet_once, "origin.test")
+    fleet_once.pause_host("origin.test")
     try:
         shared = f"{BASE}/id/99/10/10?shared"
         catalog = fleet_once.push(slow("c", 50) + [shared, "nonsense"], "to cancel")
@@ -292,7 +282,7 @@ def test_a_paused_catalog_waits_and_a_finished_one_can_not_be_paused(fleet_once,
     post(fleet_once, f"/v1/catalogs/{mixed['id']}/pause", status=409)
     post(fleet_once, f"/v1/catalogs/{'0' * 24}/pause", status=404)
     many = "".join(f"{BASE}/id/7/9/9?pause{n}\n" for n in range(2500)).encode()
-    hold(fleet_once, "origin.test")
+    fleet_once.pause_host("origin.test")
     try:
         catalog = fleet_once.push(many, "to pause")
         assert post(fleet_once, f"/v1/catalogs/{catalog['id']}/pause")["state"] == "paused"
@@ -553,8 +543,7 @@ def test_reports_count_by_what_is_asked(fleet_once, mixed, tmp_path):
 
 
 def test_old_images_expire_and_come_again_when_asked_for(servers, tmp_path):
-    cluster = kit.Cluster(servers, tmp_path, settings={**SETTINGS, "images.keep_days": 1, "catalogs.keep_days": 1})
-    try:
+    with kit.Cluster(servers, tmp_path, settings={**SETTINGS, "images.keep_days": 1, "catalogs.keep_days": 1}) as cluster:
         url = f"{BASE}/id/61/19/19"
         catalog = cluster.run([url, f"{BASE}/id/62/19/19"], "old")
         image = cluster.db.urls.find_one({"url": url})["images"][0]
@@ -570,7 +559,3 @@ def test_old_images_expire_and_come_again_when_asked_for(servers, tmp_path):
         cluster.db.catalogs.update_one({"_id": catalog["id"]}, {"$set": {"created_at": ago, "finished_at": ago}})
         kit.wait_until(lambda: not cluster.db.catalogs.find_one({"_id": catalog["id"]}), 30, "the old catalog's records are gone")
         assert cluster.get("/v1/urls", url=url).json()["images"]
-        cluster.stop()
-    finally:
-        cluster.stop(check=False)
-        cluster.drop()

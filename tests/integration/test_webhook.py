@@ -44,22 +44,15 @@ class Receiver:
                 except OSError:
                     self.close_connection = True
 
-            def log_message(self, *words):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
+        self.server = kit.HttpServer(Handler)
+        self.url = f"http://127.0.0.1:{self.server.port}/hook"
 
     def of(self, catalog):
         with self.lock:
             return [call for call in self.calls if json.loads(call.body)["data"]["id"] == catalog["id"]]
 
     def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
 
 
 def secret():
