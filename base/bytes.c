@@ -175,9 +175,10 @@ char *gri_strdup(const char *text) {
 
 bool gri_copy(char *to, size_t size, const char *from) {
     GRI_ASSERT(size > 0);
-    size_t n = strnlen(from, size);
-    bool fits = n < size;
-    if (!fits) n = size - 1;
+    size_t n = 0;
+    while (n < size - 1 && from[n] != '\0')
+        n++;
+    bool fits = from[n] == '\0';
     memmove(to, from, n);
     to[n] = '\0';
     return fits;

@@ -53,45 +53,47 @@ static bool has_set(const struct gri_slot *slot) {
 }
 
 static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
-    [GRI_STAGE_FREE] = {GRI_STAGE_FREE, "free", NULL, NULL, NULL, "free", false, GRI_STAGE_FREE},
+    [GRI_STAGE_FREE] = {GRI_STAGE_FREE, "free", NULL, NULL, NULL, GRI_SLOT_FREE, false, GRI_STAGE_FREE},
     /* Does the ledger still want this run? */
-    [GRI_STAGE_CHECK] = {GRI_STAGE_CHECK, "check", gri_check_enter, NULL, NULL, "fetching", false, GRI_STAGE_OWN},
+    [GRI_STAGE_CHECK] = {GRI_STAGE_CHECK, "check", gri_check_enter, NULL, NULL, GRI_SLOT_FETCHING, false, GRI_STAGE_OWN},
     /* Redelivered: did an earlier delivery store its image already? */
-    [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, was_delivered_before, "fetching", false, GRI_STAGE_RECALL},
+    [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, was_delivered_before, GRI_SLOT_FETCHING, false,
+                       GRI_STAGE_RECALL},
     /* A renewal: the picture that is there, and what its host said of it. */
-    [GRI_STAGE_RECALL] = {GRI_STAGE_RECALL, "recall", gri_recall_enter, NULL, gri_recall_is_needed, "fetching", false,
+    [GRI_STAGE_RECALL] = {GRI_STAGE_RECALL, "recall", gri_recall_enter, NULL, gri_recall_is_needed, GRI_SLOT_FETCHING, false,
                           GRI_STAGE_PLAN},
     /* The compiled pipeline of the pinned version. */
-    [GRI_STAGE_PLAN] = {GRI_STAGE_PLAN, "plan", gri_plan_enter, gri_plan_eject, NULL, "fetching", false, GRI_STAGE_SET},
+    [GRI_STAGE_PLAN] = {GRI_STAGE_PLAN, "plan", gri_plan_enter, gri_plan_eject, NULL, GRI_SLOT_FETCHING, false, GRI_STAGE_SET},
     /* Redelivered, and an earlier delivery stored one of several outputs: now that their names are known, are all there? */
-    [GRI_STAGE_SET] = {GRI_STAGE_SET, "set", gri_set_enter, NULL, has_set, "fetching", false, GRI_STAGE_ROBOTS},
+    [GRI_STAGE_SET] = {GRI_STAGE_SET, "set", gri_set_enter, NULL, has_set, GRI_SLOT_FETCHING, false, GRI_STAGE_ROBOTS},
     /* Where robots.obey is on: does the host want this URL to be left alone? */
-    [GRI_STAGE_ROBOTS] = {GRI_STAGE_ROBOTS, "robots", gri_robots_enter, gri_robots_eject, gri_robots_is_needed, "fetching", false,
-                          GRI_STAGE_TURN},
+    [GRI_STAGE_ROBOTS] = {GRI_STAGE_ROBOTS, "robots", gri_robots_enter, gri_robots_eject, gri_robots_is_needed, GRI_SLOT_FETCHING,
+                          false, GRI_STAGE_TURN},
     /* Suspicious: alone, when no other such job is under way. */
-    [GRI_STAGE_TURN] = {GRI_STAGE_TURN, "turn", gri_turn_enter, gri_turn_eject, gri_is_isolated, "fetching", false,
+    [GRI_STAGE_TURN] = {GRI_STAGE_TURN, "turn", gri_turn_enter, gri_turn_eject, gri_is_isolated, GRI_SLOT_FETCHING, false,
                         GRI_STAGE_GATE},
     /* Its turn at the host. */
-    [GRI_STAGE_GATE] = {GRI_STAGE_GATE, "gate", gri_gate_enter, gri_gate_eject, NULL, "fetching", false, GRI_STAGE_FETCH},
-    [GRI_STAGE_FETCH] = {GRI_STAGE_FETCH, "fetch", gri_fetch_enter, gri_fetch_eject, is_not_isolated, "fetching", true,
+    [GRI_STAGE_GATE] = {GRI_STAGE_GATE, "gate", gri_gate_enter, gri_gate_eject, NULL, GRI_SLOT_FETCHING, false, GRI_STAGE_FETCH},
+    [GRI_STAGE_FETCH] = {GRI_STAGE_FETCH, "fetch", gri_fetch_enter, gri_fetch_eject, is_not_isolated, GRI_SLOT_FETCHING, true,
                          GRI_STAGE_ISOLATE},
     /* Suspicious: fetch, decode and transform in a child, twice if it dies; the child's own deadline bounds it. */
-    [GRI_STAGE_ISOLATE] = {GRI_STAGE_ISOLATE, "isolate", gri_isolate_enter, gri_isolate_eject, gri_is_isolated, "transforming",
-                           false, GRI_STAGE_VERIFY},
+    [GRI_STAGE_ISOLATE] = {GRI_STAGE_ISOLATE, "isolate", gri_isolate_enter, gri_isolate_eject, gri_is_isolated,
+                           GRI_SLOT_TRANSFORMING, false, GRI_STAGE_VERIFY},
     /* SHA-256 of the source, on a CPU thread. */
-    [GRI_STAGE_VERIFY] = {GRI_STAGE_VERIFY, "verify", gri_verify_enter, gri_picture_eject, has_bytes, "transforming", true,
+    [GRI_STAGE_VERIFY] = {GRI_STAGE_VERIFY, "verify", gri_verify_enter, gri_picture_eject, has_bytes, GRI_SLOT_TRANSFORMING, true,
                           GRI_STAGE_LOOKUP},
     /* Are these bytes stored already? */
-    [GRI_STAGE_LOOKUP] = {GRI_STAGE_LOOKUP, "lookup", gri_lookup_enter, NULL, NULL, "transforming", false, GRI_STAGE_TRANSFORM},
+    [GRI_STAGE_LOOKUP] = {GRI_STAGE_LOOKUP, "lookup", gri_lookup_enter, NULL, NULL, GRI_SLOT_TRANSFORMING, false,
+                          GRI_STAGE_TRANSFORM},
     /* Decode, transform, encode, base64, sums, read back, on a CPU thread. */
-    [GRI_STAGE_TRANSFORM] = {GRI_STAGE_TRANSFORM, "transform", gri_transform_enter, gri_picture_eject, NULL, "transforming", true,
-                             GRI_STAGE_HEAL},
+    [GRI_STAGE_TRANSFORM] = {GRI_STAGE_TRANSFORM, "transform", gri_transform_enter, gri_picture_eject, NULL,
+                             GRI_SLOT_TRANSFORMING, true, GRI_STAGE_HEAL},
     /* These bytes are stored, but their picture was found damaged: this one takes its place. */
-    [GRI_STAGE_HEAL] = {GRI_STAGE_HEAL, "heal", gri_heal_enter, NULL, is_to_heal, "storing", false, GRI_STAGE_INSERT},
-    [GRI_STAGE_INSERT] = {GRI_STAGE_INSERT, "insert", gri_insert_enter, NULL, is_new, "storing", false, GRI_STAGE_FINISH},
+    [GRI_STAGE_HEAL] = {GRI_STAGE_HEAL, "heal", gri_heal_enter, NULL, is_to_heal, GRI_SLOT_STORING, false, GRI_STAGE_INSERT},
+    [GRI_STAGE_INSERT] = {GRI_STAGE_INSERT, "insert", gri_insert_enter, NULL, is_new, GRI_SLOT_STORING, false, GRI_STAGE_FINISH},
     /* The ledger's record: done, waiting or dead. */
-    [GRI_STAGE_FINISH] = {GRI_STAGE_FINISH, "finish", gri_finish_enter, NULL, NULL, "storing", false, GRI_STAGE_ACK},
-    [GRI_STAGE_ACK] = {GRI_STAGE_ACK, "ack", gri_ack_enter, NULL, NULL, "storing", false, GRI_STAGE_FREE},
+    [GRI_STAGE_FINISH] = {GRI_STAGE_FINISH, "finish", gri_finish_enter, NULL, NULL, GRI_SLOT_STORING, false, GRI_STAGE_ACK},
+    [GRI_STAGE_ACK] = {GRI_STAGE_ACK, "ack", gri_ack_enter, NULL, NULL, GRI_SLOT_STORING, false, GRI_STAGE_FREE},
 };
 
 const struct gri_stage_row *gri_pipeline_stage(enum gri_stage stage) {

@@ -21,7 +21,7 @@ struct gri_stage_row {
     bool (*eject)(struct gri_slot *slot); /* the slot was lost: true where it is given back at once, false where it comes by
                                              itself; NULL: it comes by itself */
     bool (*needed)(const struct gri_slot *slot); /* NULL: always; false skips the stage */
-    const char *gauge;                           /* state in grisaille_slots */
+    enum gri_slot_state state;                   /* in grisaille_slots */
     bool timed;                                  /* counts against the job's deadline */
     enum gri_stage next;
 };

@@ -30,6 +30,16 @@ enum gri_stage {
     GRI_STAGE_COUNT
 };
 
+/* What grisaille_slots tells of them. */
+enum gri_slot_state {
+    GRI_SLOT_FREE,
+    GRI_SLOT_LINGERING,
+    GRI_SLOT_FETCHING,
+    GRI_SLOT_TRANSFORMING,
+    GRI_SLOT_STORING,
+    GRI_SLOT_STATES
+};
+
 struct gri_host;
 struct gri_image_recall;
 struct gri_isolation;

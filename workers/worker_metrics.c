@@ -17,10 +17,6 @@ static struct gri_histogram *stage(struct gri_metrics *registry, const char *lab
                                  stage_bounds, COUNT_OF(stage_bounds));
 }
 
-static struct gri_gauge *slots(struct gri_metrics *registry, const char *labels) {
-    return gri_metrics_gauge(registry, "grisaille_slots", "Slots of this worker by what is done in them", labels);
-}
-
 static void count(struct gri_metrics *registry, const char *name, const char *help, const char *label, const char *value) {
     char labels[128];
     gri_counter_add(gri_metrics_counter(registry, name, help, gri_metrics_label(labels, sizeof labels, label, value)), 1);
@@ -31,6 +27,8 @@ static struct gri_counter *finished(struct gri_metrics *registry, const char *la
 }
 
 void gri_worker_metrics_init(struct gri_worker_metrics *m, struct gri_metrics *registry) {
+    static const char *const states[GRI_SLOT_STATES] = {"free", "lingering", "fetching", "transforming", "storing"};
+    char labels[64];
     *m = (struct gri_worker_metrics){.registry = registry};
     m->stored = finished(registry, "outcome=\"stored\"");
     m->duplicate_content = finished(registry, "outcome=\"duplicate_content\"");
@@ -54,11 +52,9 @@ void gri_worker_metrics_init(struct gri_worker_metrics *m, struct gri_metrics *r
                                           COUNT_OF(size_bounds));
     m->decodes = gri_metrics_counter(registry, "grisaille_source_decodes_total",
                                      "Sources whose pixels were decoded, once for all outputs", "");
-    m->free = slots(registry, "state=\"free\"");
-    m->lingering = slots(registry, "state=\"lingering\"");
-    m->fetching = slots(registry, "state=\"fetching\"");
-    m->transforming = slots(registry, "state=\"transforming\"");
-    m->storing = slots(registry, "state=\"storing\"");
+    for (size_t i = 0; i < GRI_SLOT_STATES; i++)
+        m->slots[i] = gri_metrics_gauge(registry, "grisaille_slots", "Slots of this worker by what is done in them",
+                                        gri_metrics_label(labels, sizeof labels, "state", states[i]));
 }
 
 void gri_worker_metrics_left_stage(struct gri_worker_metrics *m, enum gri_stage stage, int64_t ms) {
@@ -139,18 +135,11 @@ void gri_worker_metrics_healed(struct gri_worker_metrics *m) {
 
 void gri_worker_metrics_slots(struct gri_worker_metrics *m, const struct gri_slot *slots, size_t slot_count,
                               size_t lingering_max) {
-    size_t free = 0, lingering = 0, fetching = 0, transforming = 0;
-    for (size_t i = 0; i < slot_count; i++) {
-        const char *state = gri_pipeline_stage(slots[i].stage)->gauge;
-        free += strcmp(state, "free") == 0;
-        lingering += slots[i].lingers;
-        fetching += strcmp(state, "fetching") == 0 && !slots[i].lingers;
-        transforming += strcmp(state, "transforming") == 0;
-    }
-    size_t reserved = lingering_max - lingering; /* for those that linger, though nobody does */
-    gri_gauge_set(m->free, (double)(free > reserved ? free - reserved : 0));
-    gri_gauge_set(m->lingering, (double)lingering);
-    gri_gauge_set(m->fetching, (double)fetching);
-    gri_gauge_set(m->transforming, (double)transforming);
-    gri_gauge_set(m->storing, (double)(slot_count - free - lingering - fetching - transforming));
+    size_t count[GRI_SLOT_STATES] = {0};
+    for (size_t i = 0; i < slot_count; i++)
+        count[slots[i].lingers ? GRI_SLOT_LINGERING : gri_pipeline_stage(slots[i].stage)->state]++;
+    size_t reserved = lingering_max - count[GRI_SLOT_LINGERING]; /* for those that linger, though nobody does */
+    count[GRI_SLOT_FREE] -= count[GRI_SLOT_FREE] < reserved ? count[GRI_SLOT_FREE] : reserved;
+    for (size_t i = 0; i < GRI_SLOT_STATES; i++)
+        gri_gauge_set(m->slots[i], (double)count[i]);
 }

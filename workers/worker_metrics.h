@@ -10,7 +10,7 @@ struct gri_worker_metrics {
     struct gri_counter *stored, *duplicate_content, *dead, *unchanged, *refresh_failed, *fetch_bytes, *decodes, *reclaims,
         *fenced, *missing;
     struct gri_histogram *dns, *fetch, *transform, *encode, *store, *ack, *end_to_end, *image_size;
-    struct gri_gauge *free, *lingering, *fetching, *transforming, *storing;
+    struct gri_gauge *slots[GRI_SLOT_STATES];
 };
 
 void gri_worker_metrics_init(struct gri_worker_metrics *metrics, struct gri_metrics *registry);

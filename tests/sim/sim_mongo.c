@@ -351,7 +351,7 @@ static int64_t do_due(struct sim_process *process, struct gri_op *op, bool part)
     struct gri_ledger_due *due = REQUEST(due, op);
     struct sim_mongo *mongo = process->world->mongo;
     int64_t now = process->world->now_ms;
-    due->due = gri_calloc(due->limit + 1, sizeof *due->due);
+    due->due = gri_calloc((due->limit < mongo->url_count ? due->limit : mongo->url_count) + 1, sizeof *due->due);
     due->count = 0;
     due->next_ms = -1;
     for (size_t i = 0; i < mongo->url_count; i++) {
@@ -377,7 +377,7 @@ static int64_t do_stale(struct sim_process *process, struct gri_op *op, bool par
     int64_t now = process->world->now_ms;
     size_t i = stale->after && *stale->after ? (size_t)strtoul(stale->after, NULL, 10) : 0;
     (void)part;
-    stale->due = gri_calloc(stale->limit + 1, sizeof *stale->due);
+    stale->due = gri_calloc((stale->limit < mongo->url_count ? stale->limit : mongo->url_count) + 1, sizeof *stale->due);
     stale->count = 0;
     for (; i < mongo->url_count && stale->count < stale->limit; i++) {
         const struct sim_url *url = &mongo->urls[i];
