@@ -11,8 +11,9 @@ from recovery import QUICK, Supervisor, drain
 PLUGINS = kit.find_binary().parent / "tests" / "faults" / "plugins"
 BAD_WIDTH = 61
 PIPELINES = {fault: {"steps": [{fault: {"width": BAD_WIDTH}}, "grayscale"], "output": {"format": "png"}} for fault in ("crash", "hang", "leak", "leave")}
+PROGRAMS = {"runs": {"steps": [{"exec": {"command": "/bin/cat"}}, "grayscale"]}, "fails": {"steps": [{"exec": {"command": "/bin/false"}}, "grayscale"]}}
 SETTINGS = {
-    **QUICK, "plugins.dir": str(PLUGINS), "pipelines": PIPELINES, "worker.job_timeout_ms": 3000, "fetch.timeout_ms": 4000, "image.timeout_ms": 2000,
+    **QUICK, "plugins.dir": str(PLUGINS), "pipelines": {**PIPELINES, **PROGRAMS}, "worker.job_timeout_ms": 3000, "fetch.timeout_ms": 4000, "image.timeout_ms": 2000,
     "worker.isolated_memory": "512MiB", "retry.max_attempts": 8,
 }
 
@@ -123,6 +124,21 @@ def test_a_suspect_that_works_and_one_that_is_not_there_end_as_they_would_anyway
     receipt = drain(cluster, supervisor, [catalog])[0]
     assert sorted(dead(cluster).values()) == ["http_4xx", "not_image"]
     assert receipt["counts"]["stored"] == 4
+    cluster.verify()
+
+
+@pytest.mark.quick
+def test_a_suspect_whose_pipeline_runs_a_program(fleet, origin):
+    """The child may start what its pipeline says; where that fails, it is the program's failure and no poison."""
+    cluster, supervisor = start(fleet, 0)
+    catalogs = [cluster.push(pictures(3), pipeline="runs"), cluster.push(pictures(1), pipeline="fails")]
+    make_suspects(cluster, 4)
+    worker = supervisor.start("worker")
+    receipts = drain(cluster, supervisor, catalogs)
+    assert receipts[0]["counts"]["stored"] == 3, (receipts, cluster.tails())
+    record = cluster.db.urls.find_one({"state": "dead"})
+    assert record["error"]["reason"] == "transform" and "exec" in record["error"]["detail"], record
+    assert 'grisaille_isolated_total{result="died"}' not in worker.metrics() and supervisor.deaths == 0
     cluster.verify()
 
 

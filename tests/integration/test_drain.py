@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM under load: what is in hand is finished, nothing is left pending, nothing is done twice."""
 import collections
+import re
+import time
 
 from kit import make_catalog, wait_until
 from oracle import check_receipt
@@ -41,3 +43,29 @@ def test_an_idle_daemon_ends_at_once(fleet):
     cluster = fleet()
     for daemon in list(cluster.daemons):
         assert daemon.stop(20) == 0
+
+
+def test_sigterm_finishes_what_is_fetched_and_hands_back_what_waits_for_its_host(fleet, origin):
+    """A host lets 16 transfers in at once and takes 2 s for each: those under way end, hundreds that wait for their turn go to another worker."""
+    urls = [f"https://slow.test/fault/slow/2000?k=lingers-{number}" for number in range(240)]
+    cluster = fleet(workers=1, settings={"worker.slots": 8, "worker.lingering": 400, "worker.drain_ms": 30000})
+    catalog = cluster.push(urls)
+    first = cluster.of("worker")[0]
+    wait_until(lambda: int(re.search(r'grisaille_slots{state="lingering"} (\d+)', first.metrics())[1]) >= 100, 60, lambda: cluster.tails(), 0.1)
+    wait_until(lambda: cluster.db.urls.count_documents({"state": "done"}) >= 16, 60, lambda: cluster.tails(), 0.05)
+    began = time.monotonic()
+    assert first.stop(40) == 0
+    took = time.monotonic() - began
+    assert took < 15, f"{took:.1f} s to drain"
+    assert pending(cluster, "jobs", "workers", instance(first)) == 0
+    left = cluster.db.urls.count_documents({"state": {"$in": ["queued", "waiting"]}})
+    assert left > 100, "it had more in hand than it could finish"
+    assert not list(cluster.db.urls.find({"attempts": {"$gt": 0}})), "nobody is charged for it"
+    for _ in range(2):
+        cluster.start("worker")
+    counts = cluster.wait_drained(catalog, 240)["counts"]
+    check_receipt(counts)
+    assert (counts["accepted"], counts["dead"]) == (len(urls), 0)
+    often = collections.Counter(origin.counts("slow.test/").values())
+    assert often == {1: len(urls)}, f"times asked → URLs: {often}"
+    cluster.verify()
