@@ -194,7 +194,7 @@ static void fetch(struct gri_fetcher *port, struct gri_fetch *request) {
     GRI_ASSERT(!fetcher->closing && request->op.done && request->url);
     struct gri_curl_slot *slot = slot_take(fetcher);
     slot_begin(slot, request);
-    if (gri_curl_target_check(slot->settings, request->url, NULL, &slot->stop) != GRI_OK) {
+    if (gri_curl_target_check(slot->settings, request->url, NULL, NULL, &slot->stop) != GRI_OK) {
         end_soon(slot);
         return;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An easy handle: every option that is the same for all requests, and the callbacks that watch a transfer. */
 #include <netdb.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "curl_state.h"
@@ -49,12 +50,18 @@ static long status_of(const struct gri_curl_slot *slot) {
 
 /* At the end of an answer's headers: where would it lead? */
 static void check_redirect(struct gri_curl_slot *slot) {
-    char *base = NULL;
+    struct gri_fetch *request = slot->request;
+    char *base = NULL, *url = NULL;
     long status = status_of(slot);
     if (status < 300 || status > 399 || !slot->location[0] || slot->stop.status != GRI_OK) return;
     (void)curl_easy_getinfo(slot->easy, CURLINFO_EFFECTIVE_URL, &base);
-    if (gri_curl_target_check(slot->settings, slot->location, base, &slot->stop) != GRI_OK)
+    char **wanted = request->may_follow != NULL ? &url : NULL;
+    if (gri_curl_target_check(slot->settings, slot->location, base, wanted, &slot->stop) != GRI_OK)
         (void)gri_error_wrap(&slot->stop, "status %ld leads to a URL that is not followed", status);
+    else if (wanted != NULL && (url == NULL || !request->may_follow(request, url)))
+        (void)gri_fail(&slot->stop, GRI_R_redirect_refused, "status %ld leads to a URL that is not followed: %s", status,
+                       url ? url : slot->location);
+    free(url);
 }
 
 static size_t take_header(char *data, size_t size, size_t count, void *arg) {

@@ -77,8 +77,9 @@ void gri_curl_settings_let_go(struct gri_curl_settings *settings);
 CURL *gri_curl_handle_create(struct gri_curl_slot *slot);
 
 /* curl_target.c: may this URL be asked for? `base`: what a relative one stands in, or NULL. Of a redirect every refusal is
- * redirect_refused, else bad_scheme, bad_port, credentials or bad_host. */
-enum gri_status gri_curl_target_check(const struct gri_curl_settings *settings, const char *url, const char *base,
+ * redirect_refused, else bad_scheme, bad_port, credentials or bad_host. Not NULL: *whole takes the absolute URL, owned by the
+ * caller, with scheme and host in small letters and without a default port or a fragment; NULL where it is refused. */
+enum gri_status gri_curl_target_check(const struct gri_curl_settings *settings, const char *url, const char *base, char **whole,
                                       struct gri_error *error);
 
 /* curl_headers.c: forgets the answer before; then takes one header line, of which it keeps what the request wants. */

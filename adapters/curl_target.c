@@ -33,7 +33,20 @@ static bool port_ok(const struct gri_curl_settings *settings, long port) {
     return port == 80 || port == 443;
 }
 
-enum gri_status gri_curl_target_check(const struct gri_curl_settings *settings, const char *url, const char *base,
+/* scheme://host[:port]/path[?query], or NULL. */
+static char *absolute(CURLU *parsed) {
+    char *url = NULL, *copy = NULL;
+    (void)curl_url_set(parsed, CURLUPART_FRAGMENT, NULL, 0);
+    if (curl_url_get(parsed, CURLUPART_URL, &url, CURLU_NO_DEFAULT_PORT) != CURLUE_OK) return NULL;
+    copy = gri_strdup(url);
+    curl_free(url);
+    char *authority = strstr(copy, "://");
+    for (char *c = copy; authority != NULL && c < authority + 3 + strcspn(authority + 3, "/?"); c++)
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+    return copy;
+}
+
+enum gri_status gri_curl_target_check(const struct gri_curl_settings *settings, const char *url, const char *base, char **whole,
                                       struct gri_error *error) {
     CURLU *parsed = curl_url();
     if (!parsed) return gri_fail(error, GRI_R_no_memory, "no memory for a URL");
@@ -52,6 +65,7 @@ enum gri_status gri_curl_target_check(const struct gri_curl_settings *settings, 
     } else if (part_is_set(parsed, CURLUPART_USER) || part_is_set(parsed, CURLUPART_PASSWORD)) {
         status = gri_fail(error, redirect ? redirect : GRI_R_credentials, "a URL with user or password is refused");
     }
+    if (whole != NULL) *whole = status == GRI_OK ? absolute(parsed) : NULL;
     curl_url_cleanup(parsed);
     return status;
 }

@@ -197,6 +197,10 @@ void gri_pipeline_advance(struct gri_slot *slot, enum gri_outcome outcome) {
         gri_slot_fetch_clear(slot);
         move_to(slot, GRI_STAGE_GATE);
         return;
+    case GRI_OUTCOME_LED:
+        gri_slot_fetch_clear(slot);
+        move_to(slot, GRI_STAGE_ROBOTS);
+        return;
     case GRI_OUTCOME_FAILED:
         fail(slot);
         return;
@@ -230,6 +234,7 @@ void gri_slot_fetch_clear(struct gri_slot *slot) {
 
 void gri_slot_clear(struct gri_slot *slot) {
     gri_slot_fetch_clear(slot);
+    free(slot->lead);
     gri_recall_clear(slot);
     gri_isolation_clear(slot);
     gri_slot_images_clear(slot);

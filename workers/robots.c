@@ -76,12 +76,11 @@ static size_t bucket_of(const char *host) {
 }
 
 /* scheme://authority of a canonical URL; the path begins behind it. */
-static size_t origin_of(const char *url, char out[ORIGIN_MAX]) {
+static void origin_of(const char *url, char out[ORIGIN_MAX]) {
     const char *authority = strstr(url, "://");
     size_t len = authority == NULL ? 0 : (size_t)(authority - url) + 3;
     len += strcspn(url + len, "/?#");
     (void)gri_format(out, ORIGIN_MAX, "%.*s", (int)len, url);
-    return len;
 }
 
 static void drop(struct gri_robots *robots, struct origin *origin) {
@@ -106,19 +105,32 @@ static void make_room(struct gri_robots *robots, const struct origin *kept) {
     }
 }
 
-static struct origin *find(struct gri_robots *robots, const struct gri_slot *slot, const char *name) {
-    size_t bucket = bucket_of(slot->host);
-    struct origin *origin = robots->buckets[bucket];
+static struct origin *known_of(const struct gri_robots *robots, const char *host, const char *name) {
+    struct origin *origin = robots->buckets[bucket_of(host)];
     while (origin != NULL && strcmp(origin->name, name) != 0)
         origin = origin->next;
+    return origin;
+}
+
+static const char *asked_url(const struct gri_slot *slot) {
+    return slot->lead != NULL ? slot->lead : slot->entry.job.url;
+}
+
+/* Of what the slot asks for. */
+static struct origin *find(struct gri_robots *robots, const struct gri_slot *slot) {
+    char host[GRI_HOST_MAX], name[ORIGIN_MAX];
+    gri_url_host(asked_url(slot), host);
+    origin_of(asked_url(slot), name);
+    struct origin *origin = known_of(robots, host, name);
     if (origin == NULL) {
+        struct origin **bucket = &robots->buckets[bucket_of(host)];
         origin = gri_calloc(1, sizeof *origin);
         origin->robots = robots;
         gri_copy(origin->name, sizeof origin->name, name);
-        gri_copy(origin->host, sizeof origin->host, slot->host);
+        gri_copy(origin->host, sizeof origin->host, host);
         (void)gri_format(origin->url, sizeof origin->url, "%s/robots.txt", name);
-        origin->next = robots->buckets[bucket];
-        robots->buckets[bucket] = origin;
+        origin->next = *bucket;
+        *bucket = origin;
         robots->count++;
     }
     origin->used_ms = gri_now_ms(robots->worker->o.loop);
@@ -153,13 +165,20 @@ static void put_off(struct gri_slot *slot, const struct origin *origin) {
     gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
 }
 
+/* *rule: the line that disallows it. */
+static bool allows(const struct origin *origin, const char *url, const char **rule) {
+    return origin->rules == NULL || gri_robots_rules_allow(origin->rules, url + strlen(origin->name), rule);
+}
+
 static void answer(struct gri_slot *slot, const struct origin *origin) {
-    const char *rule = NULL, *path = slot->entry.job.url + strlen(origin->name);
+    const char *rule = NULL;
     if (!origin->known) {
         put_off(slot, origin);
         return;
     }
-    if (origin->rules == NULL || gri_robots_rules_allow(origin->rules, path, &rule)) {
+    if (allows(origin, asked_url(slot), &rule)) {
+        free(slot->lead);
+        slot->lead = NULL;
         gri_pipeline_advance(slot, GRI_OUTCOME_NEXT);
         return;
     }
@@ -252,9 +271,7 @@ bool gri_robots_is_needed(const struct gri_slot *slot) {
 }
 
 void gri_robots_enter(struct gri_slot *slot) {
-    char name[ORIGIN_MAX];
-    (void)origin_of(slot->entry.job.url, name);
-    struct origin *origin = find(slot->worker->robots, slot, name);
+    struct origin *origin = find(slot->worker->robots, slot);
     bool fresh = origin->fresh_until_ms > gri_now_ms(slot->worker->o.loop);
     if (!origin->out && fresh) {
         answer(slot, origin);
@@ -264,9 +281,22 @@ void gri_robots_enter(struct gri_slot *slot) {
     if (!origin->out) fetch_robots(origin);
 }
 
+/* Once it was asked for this job, what is known will do, however old it has become meanwhile. */
+bool gri_robots_may_follow(struct gri_slot *slot, const char *url) {
+    const struct gri_worker *worker = slot->worker;
+    char host[GRI_HOST_MAX], name[ORIGIN_MAX];
+    const char *rule = NULL;
+    gri_url_host(url, host);
+    origin_of(url, name);
+    const struct origin *origin = known_of(worker->robots, host, name);
+    bool fresh = origin != NULL && (slot->leads > 0 || origin->fresh_until_ms > gri_now_ms(worker->o.loop));
+    if (fresh && origin->known && allows(origin, url, &rule)) return true;
+    free(slot->lead);
+    slot->lead = gri_strdup(url);
+    return false;
+}
+
 bool gri_robots_eject(struct gri_slot *slot) {
-    char name[ORIGIN_MAX];
-    (void)origin_of(slot->entry.job.url, name);
-    struct origin *origin = find(slot->worker->robots, slot, name);
+    struct origin *origin = find(slot->worker->robots, slot);
     return gri_slot_list_remove(&origin->waiters, slot);
 }

@@ -73,6 +73,8 @@ struct gri_slot {
     struct gri_plan_entry *plan; /* from PLAN on */
     struct gri_fetch fetch;      /* FETCH to the end of TRANSFORM; its body is the source */
     bool fetch_open;             /* fetch holds something to clear */
+    char *lead; /* robots.obey, owned: where the host leads to, while that place has not said whether it may be fetched */
+    int leads;  /* how often it did so */
 
     struct gri_isolation *isolation; /* ISOLATE to TRANSFORM: the child, and then the picture that it made */
     int deaths;                      /* children of this job that died by themselves */

@@ -2,9 +2,13 @@
 /* FETCH: the source's bytes. */
 #include "hosts.h"
 #include "pipeline.h"
+#include "robots.h"
 #include "worker_state.h"
 #include <grisaille/crash_point.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { LEADS_MAX = 8 };
 
 bool gri_fetch_settle(struct gri_slot *slot) {
     struct gri_worker *worker = slot->worker;
@@ -29,9 +33,31 @@ bool gri_fetch_settle(struct gri_slot *slot) {
     return false;
 }
 
+static bool may_follow(struct gri_fetch *fetch, const char *url) {
+    return gri_robots_may_follow(gri_container_of(fetch, struct gri_slot, fetch), url);
+}
+
+/* The transfer ended where the host leads to a place that has to be asked first. */
+static void led(struct gri_slot *slot) {
+    gri_hosts_leave(slot, true);
+    if (slot->leads++ < LEADS_MAX) {
+        gri_pipeline_advance(slot, GRI_OUTCOME_LED);
+        return;
+    }
+    slot->attempt = (struct gri_attempt){.retry_after_ms = -1};
+    (void)gri_fail(&slot->error, GRI_R_redirect_limit, "its host leads to another place at each of %d tries, now to %s",
+                   slot->leads, slot->lead);
+    gri_slot_fetch_clear(slot);
+    gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
+}
+
 static void fetched(struct gri_op *op) {
     struct gri_fetch *fetch = gri_container_of(op, struct gri_fetch, op);
     struct gri_slot *slot = gri_container_of(fetch, struct gri_slot, fetch);
+    if (slot->lead != NULL && fetch->op.error.reason == GRI_R_redirect_refused) {
+        led(slot);
+        return;
+    }
     if (!gri_fetch_settle(slot)) {
         gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
         return;
@@ -52,6 +78,9 @@ void gri_fetch_enter(struct gri_slot *slot) {
         slot->fetch.known_etag = slot->recalled->etag;
         slot->fetch.known_modified = slot->recalled->last_modified;
     }
+    free(slot->lead);
+    slot->lead = NULL;
+    if (slot->worker->o.robots.obey) slot->fetch.may_follow = may_follow;
     fetcher->ops->fetch(fetcher, &slot->fetch);
 }
 

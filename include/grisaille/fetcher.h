@@ -13,7 +13,10 @@ struct gri_fetch {
     /* in: what the host said of the copy that is there; borrowed until done, NULL or "": nothing. With either, the host may
      * answer 304, which is OK with `not_modified` and no body. */
     const char *known_etag, *known_modified;
-    size_t keep;       /* in: 0, or how much of a body is wanted: there the transfer ends, and well */
+    size_t keep; /* in: 0, or how much of a body is wanted: there the transfer ends, and well */
+    /* in: asked before a redirect is followed, with the URL it leads to (scheme and host in small letters, no default port);
+     * false ends the transfer with reason redirect_refused. NULL: all are followed. */
+    bool (*may_follow)(struct gri_fetch *fetch, const char *url);
     bool not_modified; /* out */
     int http_status;   /* out: of the last response, 0 if none */
     char *final_url;   /* out: owned, NULL on failure before any response */

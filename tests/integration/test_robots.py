@@ -23,6 +23,7 @@ class Hosts:
     def __init__(self, texts):
         hosts = self
         self.texts, self.asked, self.agents, self.lock = texts, collections.Counter(), set(), threading.Lock()
+        self.leads = {}  # (host, path) → where its answer leads
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -33,7 +34,9 @@ class Hosts:
                     hosts.asked[host, self.path] += 1
                     hosts.agents.add(self.headers["User-Agent"])
                 status, body, kind = 200, picture(hash((host, self.path)) % 65536), "image/png"
-                if self.path == "/robots.txt":
+                if (host, self.path) in hosts.leads:
+                    status, body, kind = 302, hosts.leads[host, self.path].encode(), "text/plain"
+                elif self.path == "/robots.txt":
                     answer = hosts.texts[host]
                     status, body, kind = (*answer, "text/plain") if isinstance(answer, tuple) else (200, answer.encode(), "text/plain")
                 self.send_response(status)
@@ -103,6 +106,23 @@ def test_what_robots_txt_disallows_is_not_asked_for(fleet, hosts):
     assert settled["counts"]["dead"] == len(refused) + 1
     metrics = cluster.of("worker")[0].metrics()
     assert 'grisaille_robots_fetches_total{outcome="unreachable"}' in metrics and 'grisaille_robots_fetches_total{outcome="none"}' in metrics
+
+
+def test_where_a_host_leads_its_robots_txt_is_asked_too(fleet, hosts):
+    """As picsum.photos does: each of its answers leads to another host."""
+    hosts.leads = {("none.test", "/a"): "http://RULES.test:80/fine", ("none.test", "/b"): "http://rules.test/private/b", ("rules.test", "/c"): "/private/c",
+                   ("none.test", "/d"): "http://empty.test/x", ("empty.test", "/x"): "http://rules.test/private/d"}
+    cluster = fleet(workers=1, settings={**hosts.settings(), "robots.obey": True})
+    catalog = cluster.run(["http://none.test/a", "http://none.test/b", "http://rules.test/c", "http://none.test/d", *(f"http://none.test/{n}" for n in range(20))], "led")
+    fates = {row["url"]: row for row in cluster.lines(catalog)}
+    assert fates["http://none.test/a"]["outcome"] == "stored"
+    assert [fates[url].get("reason") for url in ("http://none.test/b", "http://rules.test/c", "http://none.test/d")] == ["robots_disallowed"] * 3, fates
+    assert catalog["counts"]["dead"] == 3
+    with hosts.lock:
+        asked = dict(hosts.asked)
+    assert not [path for host, path in asked if host == "rules.test" and path.startswith("/private")], "nothing that is disallowed was asked for"
+    assert asked["rules.test", "/robots.txt"] == asked["empty.test", "/robots.txt"] == 1
+    assert all(cluster.db.urls.find_one({"url": url})["attempts"] <= 1 for url in fates)
 
 
 def test_robots_txt_counts_for_nothing_unless_asked(fleet, hosts):

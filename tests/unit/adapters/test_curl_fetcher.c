@@ -6,131 +6,15 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <uv.h>
 
-#include "curl_fetcher.h"
 #include "curl_state.h"
-#include "raw_server.h"
+#include "curl_world.h"
 
 enum { PARALLEL = 8 };
 
-struct world {
-    struct raw_server *server;
-    struct gri_fetcher *fetcher;
-    struct gri_metrics *metrics;
-    uv_loop_t loop;
-    int port, done;
-    struct gri_curl_options options;
-    const char *ranges[4];
-    char connect_to[64];
-    const char *connect_to_list[1];
-};
-
-/* A request with its world, so that `done` needs no global. */
-struct ask {
-    struct gri_fetch fetch;
-    struct world *world;
-    char url[512];
-    bool finished;
-};
-
-static int world_begin(void **state) {
-    struct world *world = gri_calloc(1, sizeof(*world));
-    world->server = raw_server_start();
-    world->port = raw_server_port(world->server);
-    world->metrics = gri_metrics_create();
-    assert_int_equal(uv_loop_init(&world->loop), 0);
-    gri_curl_options_init(&world->options);
-    world->ranges[0] = "127.0.0.0/8";
-    world->options.allow_ranges = world->ranges;
-    world->options.allow_range_count = 1;
-    world->options.allow_ports = &world->port;
-    world->options.allow_port_count = 1;
-    world->options.timeout_ms = 5000;
-    world->options.max_bytes = 100000;
-    world->options.user_agent = "grisaille-test/1";
-    *state = world;
-    return 0;
-}
-
-static void open_fetcher(struct world *world) {
-    struct gri_error error = {0};
-    if (gri_curl_fetcher_create(&world->loop, &world->options, NULL, world->metrics, &world->fetcher, &error) != GRI_OK)
-        fail_msg("%s", error.detail);
-}
-
-static int world_end(void **state) {
-    struct world *world = *state;
-    gri_curl_fetcher_destroy(world->fetcher);
-    while (uv_run(&world->loop, UV_RUN_DEFAULT)) {}
-    assert_int_equal(uv_loop_close(&world->loop), 0);
-    raw_server_stop(world->server);
-    gri_metrics_destroy(world->metrics);
-    free(world);
-    return 0;
-}
-
-static void asked(struct gri_op *op) {
-    struct ask *ask = gri_container_of(gri_container_of(op, struct gri_fetch, op), struct ask, fetch);
-    assert_false(ask->finished);
-    ask->finished = true;
-    ask->world->done++;
-}
-
-/* `target`: a whole URL, or a path at the server. */
-static void ask_whether(struct world *world, struct ask *ask, const char *target, const char *etag, const char *modified) {
-    if (!world->fetcher) open_fetcher(world);
-    if (target[0] == '/') {
-        assert_true(gri_format(ask->url, sizeof(ask->url), "http://127.0.0.1:%d%s", world->port, target));
-    } else {
-        assert_true(gri_copy(ask->url, sizeof(ask->url), target));
-    }
-    ask->world = world;
-    ask->finished = false;
-    gri_fetch_init(&ask->fetch, ask->url);
-    ask->fetch.op.done = asked;
-    ask->fetch.known_etag = etag;
-    ask->fetch.known_modified = modified;
-    world->fetcher->ops->fetch(world->fetcher, &ask->fetch);
-    assert_false(ask->finished); /* never from inside the submit */
-}
-
-static void ask_begin(struct world *world, struct ask *ask, const char *target) {
-    ask_whether(world, ask, target, NULL, NULL);
-}
-
-static void wait_for(struct ask *ask) {
-    while (!ask->finished)
-        uv_run(&ask->world->loop, UV_RUN_ONCE);
-}
-
-static void get(struct world *world, struct ask *ask, const char *target) {
-    ask_begin(world, ask, target);
-    wait_for(ask);
-}
-
-/* Fetches, expects the failure, and forgets it. */
-static void refuses(struct world *world, const char *target, enum gri_reason reason, enum gri_status status) {
-    struct ask ask;
-    get(world, &ask, target);
-    if (ask.fetch.op.status != status || ask.fetch.op.error.reason != reason)
-        fail_msg("%s: %s %s: %s", target, gri_status_name(ask.fetch.op.status), gri_reason_name(ask.fetch.op.error.reason),
-                 ask.fetch.op.error.detail);
-    assert_int_equal(ask.fetch.op.error.status, status);
-    assert_true(ask.fetch.op.error.detail[0]);
-    gri_fetch_clear(&ask.fetch);
-}
-
-static void arrives(struct world *world, const char *target) {
-    struct ask ask;
-    get(world, &ask, target);
-    if (ask.fetch.op.status != GRI_OK) fail_msg("%s: %s", target, ask.fetch.op.error.detail);
-    gri_fetch_clear(&ask.fetch);
-}
-
 static void a_body_comes_with_what_its_headers_tell(void **state) {
-    struct ask ask;
-    get(*state, &ask, "/ok");
+    struct curl_ask ask;
+    curl_get(*state, &ask, "/ok");
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_int_equal(ask.fetch.http_status, 200);
     assert_string_equal(gri_bytes_text(&ask.fetch.body), "0123456789");
@@ -147,64 +31,64 @@ static void a_body_comes_with_what_its_headers_tell(void **state) {
 }
 
 static void no_more_of_a_body_comes_than_is_wanted(void **state) {
-    struct ask ask;
-    ask_begin(*state, &ask, "/ok");
+    struct curl_ask ask;
+    curl_ask_begin(*state, &ask, "/ok");
     ask.fetch.keep = 4; /* in time: the answer is not here yet */
-    wait_for(&ask);
+    curl_ask_wait(&ask);
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_string_equal(gri_bytes_text(&ask.fetch.body), "0123");
     gri_fetch_clear(&ask.fetch);
-    get(*state, &ask, "/ok"); /* and the next one is whole */
+    curl_get(*state, &ask, "/ok"); /* and the next one is whole */
     assert_string_equal(gri_bytes_text(&ask.fetch.body), "0123456789");
     gri_fetch_clear(&ask.fetch);
 }
 
 static void a_host_is_asked_whether_it_has_changed(void **state) {
-    struct ask ask;
+    struct curl_ask ask;
     for (int i = 0; i < 2; i++) { /* and the connection serves unconditional requests afterwards */
-        ask_whether(*state, &ask, "/tagged", "\"t\"", "Sat, 21 Nov 2026 09:00:00 GMT");
-        wait_for(&ask);
+        curl_ask_whether(*state, &ask, "/tagged", "\"t\"", "Sat, 21 Nov 2026 09:00:00 GMT");
+        curl_ask_wait(&ask);
         assert_int_equal(ask.fetch.op.status, GRI_OK);
         assert_true(ask.fetch.not_modified);
         assert_int_equal(ask.fetch.http_status, 304);
         assert_int_equal(ask.fetch.body.len, 0);
         assert_string_equal(ask.fetch.final_url, ask.url);
         gri_fetch_clear(&ask.fetch);
-        get(*state, &ask, "/tagged");
+        curl_get(*state, &ask, "/tagged");
         assert_false(ask.fetch.not_modified);
         assert_string_equal(gri_bytes_text(&ask.fetch.body), "whole");
         gri_fetch_clear(&ask.fetch);
     }
-    ask_whether(*state, &ask, "/tagged", "\"other\"", NULL);
-    wait_for(&ask);
+    curl_ask_whether(*state, &ask, "/tagged", "\"other\"", NULL);
+    curl_ask_wait(&ask);
     assert_false(ask.fetch.not_modified);
     assert_string_equal(gri_bytes_text(&ask.fetch.body), "whole");
     gri_fetch_clear(&ask.fetch);
-    refuses(*state, "/status/304", GRI_R_redirect_refused, GRI_PERMANENT); /* nobody had asked */
+    curl_refuses(*state, "/status/304", GRI_R_redirect_refused, GRI_PERMANENT); /* nobody had asked */
 }
 
 /* Some hosts say anything: what is no tag and no date is not sent back, `*` least of all. */
 static void only_tags_and_dates_are_sent_back(void **state) {
     static const char *const tags[] = {"*", "t", "\"", "W/\"", "\"a\", \"b\"", "", "\"t\r\nCookie: a\""};
-    struct ask ask;
+    struct curl_ask ask;
     for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
-        ask_whether(*state, &ask, "/agent", tags[i], i % 2 ? "yesterday's noon" : "");
-        wait_for(&ask);
+        curl_ask_whether(*state, &ask, "/agent", tags[i], i % 2 ? "yesterday's noon" : "");
+        curl_ask_wait(&ask);
         assert_null(strcasestr(gri_bytes_text(&ask.fetch.body), "If-"));
         gri_fetch_clear(&ask.fetch);
     }
-    ask_whether(*state, &ask, "/agent", "W/\"weak\"", "Sat, 21 Nov 2026 09:00:00 GMT");
-    wait_for(&ask);
+    curl_ask_whether(*state, &ask, "/agent", "W/\"weak\"", "Sat, 21 Nov 2026 09:00:00 GMT");
+    curl_ask_wait(&ask);
     assert_non_null(strstr(gri_bytes_text(&ask.fetch.body), "\r\nIf-None-Match: W/\"weak\"\r\n"));
     assert_non_null(strstr(gri_bytes_text(&ask.fetch.body), "\r\nIf-Modified-Since: Sat, 21 Nov 2026 09:00:00 GMT\r\n"));
     gri_fetch_clear(&ask.fetch);
 }
 
 static void a_request_tells_little_about_us(void **state) {
-    struct ask ask;
+    struct curl_ask ask;
     setenv("http_proxy", "http://127.0.0.1:1/", 1);
-    arrives(*state, "/agent"); /* sets a cookie */
-    get(*state, &ask, "/agent");
+    curl_arrives(*state, "/agent"); /* sets a cookie */
+    curl_get(*state, &ask, "/agent");
     unsetenv("http_proxy");
     const char *head = gri_bytes_text(&ask.fetch.body);
     assert_non_null(strstr(head, "GET /agent HTTP/1.1\r\n"));
@@ -217,10 +101,10 @@ static void a_request_tells_little_about_us(void **state) {
 }
 
 static void redirects_are_followed_to_their_limit(void **state) {
-    struct world *world = *state;
-    struct ask ask;
+    struct curl_world *world = *state;
+    struct curl_ask ask;
     char end[128];
-    get(world, &ask, "/redirect/5");
+    curl_get(world, &ask, "/redirect/5");
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_int_equal(ask.fetch.redirects, 5);
     assert_true(gri_format(end, sizeof(end), "http://127.0.0.1:%d/redirect/0", world->port));
@@ -228,33 +112,54 @@ static void redirects_are_followed_to_their_limit(void **state) {
     assert_string_equal(ask.fetch.etag, "\"e?\"");
     assert_int_equal(ask.fetch.body.len, 10);
     gri_fetch_clear(&ask.fetch);
-    refuses(world, "/redirect/6", GRI_R_redirect_limit, GRI_PERMANENT);
-    refuses(world, "/to//to//to//to//to//to//to//to/", GRI_R_redirect_limit, GRI_PERMANENT);
+    curl_refuses(world, "/redirect/6", GRI_R_redirect_limit, GRI_PERMANENT);
+    curl_refuses(world, "/to//to//to//to//to//to//to//to/", GRI_R_redirect_limit, GRI_PERMANENT);
+}
+
+static bool to_the_third(struct gri_fetch *fetch, const char *url) {
+    const struct curl_ask *ask = gri_container_of(fetch, struct curl_ask, fetch);
+    char whole[128];
+    for (int left = 4; left >= 2; left--) {
+        assert_true(gri_format(whole, sizeof whole, "http://127.0.0.1:%d/redirect/%d", ask->world->port, left));
+        if (strcmp(url, whole) == 0) return left > 2;
+    }
+    fail_msg("asked for %s", url);
+    return false;
+}
+
+static void redirects_are_followed_where_the_caller_allows(void **state) {
+    struct curl_ask ask;
+    curl_ask_begin(*state, &ask, "/redirect/5");
+    ask.fetch.may_follow = to_the_third;
+    curl_ask_wait(&ask);
+    assert_int_equal(ask.fetch.op.error.reason, GRI_R_redirect_refused);
+    assert_int_equal(ask.fetch.redirects, 2);
+    gri_fetch_clear(&ask.fetch);
 }
 
 static void redirects_to_what_is_not_fetched_are_refused(void **state) {
-    refuses(*state, "/to/file:///etc/passwd", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/to/gopher://127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/to/ftp://127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/to/data:text/plain,x", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/to/http://127.0.0.1:6379/", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/to/http://a@127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/to/http://a:b@127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/status/304", GRI_R_redirect_refused, GRI_PERMANENT);
-    refuses(*state, "/status/302", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/to/file:///etc/passwd", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/to/gopher://127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/to/ftp://127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/to/data:text/plain,x", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/to/http://127.0.0.1:6379/", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/to/http://a@127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/to/http://a:b@127.0.0.1/", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/status/304", GRI_R_redirect_refused, GRI_PERMANENT);
+    curl_refuses(*state, "/status/302", GRI_R_redirect_refused, GRI_PERMANENT);
 }
 
 static void addresses_are_refused_before_anything_is_sent(void **state) {
-    struct world *world = *state;
-    struct ask ask;
+    struct curl_world *world = *state;
+    struct curl_ask ask;
     struct gri_bytes text;
-    refuses(world, "/to/http://169.254.169.254/latest/meta-data", GRI_R_refused_address, GRI_PERMANENT);
-    refuses(world, "/to/http://10.0.0.1/", GRI_R_refused_address, GRI_PERMANENT);
-    refuses(world, "/to/http://[::1]/", GRI_R_refused_address, GRI_PERMANENT);
-    refuses(world, "/to/http://[::ffff:127.0.0.1]/", GRI_R_refused_address, GRI_PERMANENT);
-    refuses(world, "http://[64:ff9b::a00:1]/", GRI_R_refused_address, GRI_PERMANENT);
-    refuses(world, "http://0.0.0.0/", GRI_R_refused_address, GRI_PERMANENT);
-    get(world, &ask, "http://192.168.0.1/");
+    curl_refuses(world, "/to/http://169.254.169.254/latest/meta-data", GRI_R_refused_address, GRI_PERMANENT);
+    curl_refuses(world, "/to/http://10.0.0.1/", GRI_R_refused_address, GRI_PERMANENT);
+    curl_refuses(world, "/to/http://[::1]/", GRI_R_refused_address, GRI_PERMANENT);
+    curl_refuses(world, "/to/http://[::ffff:127.0.0.1]/", GRI_R_refused_address, GRI_PERMANENT);
+    curl_refuses(world, "http://[64:ff9b::a00:1]/", GRI_R_refused_address, GRI_PERMANENT);
+    curl_refuses(world, "http://0.0.0.0/", GRI_R_refused_address, GRI_PERMANENT);
+    curl_get(world, &ask, "http://192.168.0.1/");
     assert_non_null(strstr(ask.fetch.op.error.detail, "private"));
     assert_non_null(strstr(ask.fetch.op.error.detail, "192.168.0.1"));
     gri_fetch_clear(&ask.fetch);
@@ -266,7 +171,7 @@ static void addresses_are_refused_before_anything_is_sent(void **state) {
 }
 
 static void loopback_is_refused_unless_it_is_allowed(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     static const char *const spellings[] = {"http://127.0.0.1:%d/ok", "http://127.1:%d/ok",  "http://2130706433:%d/ok",
                                             "http://0x7f.1:%d/ok",    "http://0177.1:%d/ok", "http://localhost:%d/ok"};
     world->options.allow_range_count = 0;
@@ -274,17 +179,17 @@ static void loopback_is_refused_unless_it_is_allowed(void **state) {
         char url[128];
         size_t at = strcspn(spellings[i], "%");
         assert_true(gri_format(url, sizeof(url), "%.*s%d/ok", (int)at, spellings[i], world->port));
-        refuses(world, url, GRI_R_refused_address, GRI_PERMANENT);
+        curl_refuses(world, url, GRI_R_refused_address, GRI_PERMANENT);
     }
     assert_int_equal(raw_server_accepted(world->server), 0);
 }
 
 static void urls_that_no_rule_let_through_are_refused_here_too(void **state) {
-    struct world *world = *state;
-    refuses(world, "http://user:pw@127.0.0.1/", GRI_R_credentials, GRI_PERMANENT);
-    refuses(world, "http://127.0.0.1:22/", GRI_R_bad_port, GRI_PERMANENT);
-    refuses(world, "file:///etc/passwd", GRI_R_bad_scheme, GRI_PERMANENT);
-    refuses(world, "http://a\r\nHost: b/", GRI_R_bad_host, GRI_PERMANENT);
+    struct curl_world *world = *state;
+    curl_refuses(world, "http://user:pw@127.0.0.1/", GRI_R_credentials, GRI_PERMANENT);
+    curl_refuses(world, "http://127.0.0.1:22/", GRI_R_bad_port, GRI_PERMANENT);
+    curl_refuses(world, "file:///etc/passwd", GRI_R_bad_scheme, GRI_PERMANENT);
+    curl_refuses(world, "http://a\r\nHost: b/", GRI_R_bad_host, GRI_PERMANENT);
     assert_int_equal(raw_server_accepted(world->server), 0);
 }
 
@@ -300,25 +205,25 @@ static void a_status_decides_reason_and_class(void **state) {
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char path[64];
         assert_true(gri_format(path, sizeof(path), "/status/%d", cases[i].http_status));
-        refuses(*state, path, cases[i].reason, cases[i].status);
+        curl_refuses(*state, path, cases[i].reason, cases[i].status);
     }
 }
 
 static void an_error_keeps_the_beginning_of_its_body(void **state) {
-    struct ask ask;
-    get(*state, &ask, "/status/404");
+    struct curl_ask ask;
+    curl_get(*state, &ask, "/status/404");
     assert_int_equal(ask.fetch.http_status, 404);
     assert_int_equal(ask.fetch.body.len, 7);
     gri_fetch_clear(&ask.fetch);
-    get(*state, &ask, "/status-large");
+    curl_get(*state, &ask, "/status-large");
     assert_int_equal(ask.fetch.op.error.reason, GRI_R_http_4xx);
     assert_true(ask.fetch.body.len > 0 && ask.fetch.body.len <= 64 * 1024);
     gri_fetch_clear(&ask.fetch);
 }
 
-static void throttled(struct world *world, const char *path, bool expected, int64_t at_least, int64_t at_most) {
-    struct ask ask;
-    get(world, &ask, path);
+static void throttled(struct curl_world *world, const char *path, bool expected, int64_t at_least, int64_t at_most) {
+    struct curl_ask ask;
+    curl_get(world, &ask, path);
     assert_int_equal(ask.fetch.op.status, GRI_RETRY);
     assert_int_equal(ask.fetch.throttled, expected);
     assert_in_range(ask.fetch.retry_after_ms + 1, at_least + 1, at_most + 1);
@@ -355,79 +260,79 @@ static void retry_after_is_seconds_or_a_date(void **state) {
 }
 
 static void a_body_that_ends_early_is_truncated(void **state) {
-    refuses(*state, "/truncated", GRI_R_truncated, GRI_RETRY);
-    refuses(*state, "/reset-body", GRI_R_truncated, GRI_RETRY);
-    refuses(*state, "/chunk-cut", GRI_R_truncated, GRI_RETRY);
+    curl_refuses(*state, "/truncated", GRI_R_truncated, GRI_RETRY);
+    curl_refuses(*state, "/reset-body", GRI_R_truncated, GRI_RETRY);
+    curl_refuses(*state, "/chunk-cut", GRI_R_truncated, GRI_RETRY);
 }
 
 static void a_body_longer_than_announced_is_cut_there(void **state) {
-    struct ask ask;
-    get(*state, &ask, "/lying");
+    struct curl_ask ask;
+    curl_get(*state, &ask, "/lying");
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_int_equal(ask.fetch.body.len, 5);
     gri_fetch_clear(&ask.fetch);
-    arrives(*state, "/ok"); /* at once, before the surplus came, */
-    get(*state, &ask, "/lying");
+    curl_arrives(*state, "/ok"); /* at once, before the surplus came, */
+    curl_get(*state, &ask, "/lying");
     gri_fetch_clear(&ask.fetch);
     uv_sleep(50);
-    arrives(*state, "/ok"); /* and after it: its surplus did not become the next answer */
+    curl_arrives(*state, "/ok"); /* and after it: its surplus did not become the next answer */
 }
 
 static void an_answer_has_its_limits(void **state) {
-    struct ask ask;
-    refuses(*state, "/body/0", GRI_R_empty, GRI_PERMANENT);
-    refuses(*state, "/body/100001", GRI_R_too_large, GRI_PERMANENT);
-    refuses(*state, "/announced/9000000000", GRI_R_too_large, GRI_PERMANENT);
-    refuses(*state, "/endless", GRI_R_too_large, GRI_PERMANENT);
-    refuses(*state, "/headers", GRI_R_too_large, GRI_PERMANENT);
-    refuses(*state, "/long-header", GRI_R_too_large, GRI_PERMANENT); /* libcurl calls this "out of memory" */
-    refuses(*state, "/long-status", GRI_R_too_large, GRI_PERMANENT);
-    get(*state, &ask, "/body/100000");
+    struct curl_ask ask;
+    curl_refuses(*state, "/body/0", GRI_R_empty, GRI_PERMANENT);
+    curl_refuses(*state, "/body/100001", GRI_R_too_large, GRI_PERMANENT);
+    curl_refuses(*state, "/announced/9000000000", GRI_R_too_large, GRI_PERMANENT);
+    curl_refuses(*state, "/endless", GRI_R_too_large, GRI_PERMANENT);
+    curl_refuses(*state, "/headers", GRI_R_too_large, GRI_PERMANENT);
+    curl_refuses(*state, "/long-header", GRI_R_too_large, GRI_PERMANENT); /* libcurl calls this "out of memory" */
+    curl_refuses(*state, "/long-status", GRI_R_too_large, GRI_PERMANENT);
+    curl_get(*state, &ask, "/body/100000");
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_int_equal(ask.fetch.body.len, 100000);
     gri_fetch_clear(&ask.fetch);
 }
 
 static void a_connection_that_fails_may_be_tried_again(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     static const int closed_port = 1; /* nobody listens there */
     world->options.allow_ports = &closed_port;
-    refuses(world, "http://127.0.0.1:1/", GRI_R_connect, GRI_RETRY);
+    curl_refuses(world, "http://127.0.0.1:1/", GRI_R_connect, GRI_RETRY);
 }
 
 static void an_answer_that_is_none_may_be_tried_again(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     char url[64];
-    refuses(world, "/reset", GRI_R_connect, GRI_RETRY);
-    refuses(world, "/hang-up", GRI_R_connect, GRI_RETRY);
-    refuses(world, "/not-http", GRI_R_connect, GRI_RETRY);
+    curl_refuses(world, "/reset", GRI_R_connect, GRI_RETRY);
+    curl_refuses(world, "/hang-up", GRI_R_connect, GRI_RETRY);
+    curl_refuses(world, "/not-http", GRI_R_connect, GRI_RETRY);
     assert_true(gri_format(url, sizeof(url), "https://127.0.0.1:%d/ok", world->port));
-    refuses(world, url, GRI_R_tls, GRI_RETRY);
+    curl_refuses(world, url, GRI_R_tls, GRI_RETRY);
 }
 
 static void silence_ends_at_the_time_out(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     world->options.timeout_ms = 200;
-    refuses(world, "/stall", GRI_R_timeout, GRI_RETRY);
-    refuses(world, "/announced/1000", GRI_R_timeout, GRI_RETRY);
+    curl_refuses(world, "/stall", GRI_R_timeout, GRI_RETRY);
+    curl_refuses(world, "/announced/1000", GRI_R_timeout, GRI_RETRY);
 }
 
 static void a_trickle_is_too_slow(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     world->options.slow_seconds = 1;
-    refuses(world, "/drip", GRI_R_too_slow, GRI_RETRY);
+    curl_refuses(world, "/drip", GRI_R_too_slow, GRI_RETRY);
 }
 
 static void waiting_for_a_connection_ends_at_the_deadline_too(void **state) {
-    struct world *world = *state;
-    struct ask first, second;
+    struct curl_world *world = *state;
+    struct curl_ask first, second;
     world->options.timeout_ms = 300;
     world->options.max_host_connections = 1;
     uint64_t start = uv_hrtime();
-    ask_begin(world, &first, "/announced/1000");
-    ask_begin(world, &second, "/stall");
-    wait_for(&first);
-    wait_for(&second);
+    curl_ask_begin(world, &first, "/announced/1000");
+    curl_ask_begin(world, &second, "/stall");
+    curl_ask_wait(&first);
+    curl_ask_wait(&second);
     assert_int_equal(second.fetch.op.error.reason, GRI_R_timeout);
     assert_true(uv_hrtime() - start < 2000000000U);
     gri_fetch_clear(&first.fetch);
@@ -435,27 +340,27 @@ static void waiting_for_a_connection_ends_at_the_deadline_too(void **state) {
 }
 
 static void a_cancelled_request_ends_at_the_next_turn(void **state) {
-    struct world *world = *state;
-    struct ask ask;
-    ask_begin(world, &ask, "/stall");
+    struct curl_world *world = *state;
+    struct curl_ask ask;
+    curl_ask_begin(world, &ask, "/stall");
     for (int i = 0; i < 5; i++)
         uv_run(&world->loop, UV_RUN_NOWAIT);
     world->fetcher->ops->cancel(world->fetcher, &ask.fetch);
     world->fetcher->ops->cancel(world->fetcher, &ask.fetch);
     assert_false(ask.finished);
     uv_run(&world->loop, UV_RUN_ONCE);
-    wait_for(&ask);
+    curl_ask_wait(&ask);
     assert_int_equal(ask.fetch.op.status, GRI_RETRY);
     assert_int_equal(ask.fetch.op.error.reason, GRI_R_timeout);
     gri_fetch_clear(&ask.fetch);
     world->fetcher->ops->cancel(world->fetcher, &ask.fetch); /* done already: nothing happens */
-    arrives(world, "/ok");
+    curl_arrives(world, "/ok");
 }
 
 static void closing_ends_what_is_running(void **state) {
-    struct world *world = *state;
-    struct ask ask;
-    ask_begin(world, &ask, "/stall");
+    struct curl_world *world = *state;
+    struct curl_ask ask;
+    curl_ask_begin(world, &ask, "/stall");
     uv_run(&world->loop, UV_RUN_NOWAIT);
     gri_curl_fetcher_destroy(world->fetcher);
     world->fetcher = NULL;
@@ -465,64 +370,64 @@ static void closing_ends_what_is_running(void **state) {
 }
 
 static void connections_are_used_again(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     for (int i = 0; i < 20; i++)
-        arrives(world, i % 2 ? "/ok" : "/status/200");
+        curl_arrives(world, i % 2 ? "/ok" : "/status/200");
     assert_int_equal(raw_server_accepted(world->server), 1);
 }
 
 static void a_kept_connection_is_judged_again(void **state) {
-    struct world *world = *state;
-    arrives(world, "/ok");
+    struct curl_world *world = *state;
+    curl_arrives(world, "/ok");
     gri_container_of(world->fetcher, struct gri_curl, port)->settings->guard.count =
         0; /* as if its address had become a refused one */
-    refuses(world, "/ok", GRI_R_refused_address, GRI_PERMANENT);
+    curl_refuses(world, "/ok", GRI_R_refused_address, GRI_PERMANENT);
     assert_int_equal(raw_server_accepted(world->server), 1); /* it was that connection, and nothing was sent on it */
 }
 
 static void a_connection_that_idled_too_long_is_not_used_again(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     world->options.idle_seconds = 1;
-    arrives(world, "/ok");
+    curl_arrives(world, "/ok");
     uv_sleep(2100);
-    arrives(world, "/ok");
+    curl_arrives(world, "/ok");
     assert_int_equal(raw_server_accepted(world->server), 2);
 }
 
 static void a_connection_closed_as_it_is_used_again_costs_nothing(void **state) {
-    struct world *world = *state;
-    arrives(world, "/last/1");
-    arrives(world, "/ok");
+    struct curl_world *world = *state;
+    curl_arrives(world, "/last/1");
+    curl_arrives(world, "/ok");
     assert_int_equal(raw_server_accepted(world->server), 2);
 }
 
 static void a_pool_of_dead_connections_costs_nothing(void **state) {
-    struct world *world = *state;
-    struct ask asks[PARALLEL];
+    struct curl_world *world = *state;
+    struct curl_ask asks[PARALLEL];
     for (size_t i = 0; i < PARALLEL; i++)
-        ask_begin(world, &asks[i], "/last/8");
+        curl_ask_begin(world, &asks[i], "/last/8");
     for (size_t i = 0; i < PARALLEL; i++) {
-        wait_for(&asks[i]);
+        curl_ask_wait(&asks[i]);
         assert_int_equal(asks[i].fetch.op.status, GRI_OK);
         gri_fetch_clear(&asks[i].fetch);
     }
     assert_int_equal(raw_server_accepted(world->server), PARALLEL);
-    arrives(world, "/ok");
+    curl_arrives(world, "/ok");
     assert_int_equal(raw_server_accepted(world->server), PARALLEL + 1);
 }
 
 static void many_at_once_are_each_answered_once(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     enum { MANY = 150 };
     world->options.max_host_connections = 10;
-    struct ask *asks = gri_calloc(MANY, sizeof(*asks));
+    struct curl_ask *asks = gri_calloc(MANY, sizeof(*asks));
     for (size_t i = 0; i < MANY; i++) {
         char path[32];
         assert_true(gri_format(path, sizeof(path), "/body/%zu", 1 + i * 100));
-        ask_begin(world, &asks[i], i % 10 == 9 ? "/redirect/2" : path);
+        curl_ask_begin(world, &asks[i], i % 10 == 9 ? "/redirect/2" : path);
     }
     for (size_t i = 0; i < MANY; i++) {
-        wait_for(&asks[i]);
+        curl_ask_wait(&asks[i]);
         assert_int_equal(asks[i].fetch.op.status, GRI_OK);
         assert_int_equal(asks[i].fetch.body.len, i % 10 == 9 ? 10 : 1 + i * 100);
         gri_fetch_clear(&asks[i].fetch);
@@ -533,21 +438,21 @@ static void many_at_once_are_each_answered_once(void **state) {
 }
 
 static void connect_to_leads_a_name_to_another_place(void **state) {
-    struct world *world = *state;
-    struct ask ask;
+    struct curl_world *world = *state;
+    struct curl_ask ask;
     assert_true(gri_format(world->connect_to, sizeof(world->connect_to), "picsum.photos:80:127.0.0.1:%d", world->port));
     world->connect_to_list[0] = world->connect_to;
     world->options.connect_to = world->connect_to_list;
     world->options.connect_to_count = 1;
     world->options.allow_port_count = 0;
-    get(world, &ask, "http://picsum.photos/ok");
+    curl_get(world, &ask, "http://picsum.photos/ok");
     assert_int_equal(ask.fetch.op.status, GRI_OK);
     assert_string_equal(ask.fetch.final_url, "http://picsum.photos/ok");
     gri_fetch_clear(&ask.fetch);
 }
 
 static void a_wrong_configuration_is_told(void **state) {
-    struct world *world = *state;
+    struct curl_world *world = *state;
     struct gri_error error = {0};
     world->options.ca_file = "/nonexistent/ca.pem";
     assert_int_equal(gri_curl_fetcher_create(&world->loop, &world->options, NULL, NULL, &world->fetcher, &error), GRI_FATAL);
@@ -559,7 +464,7 @@ static void a_wrong_configuration_is_told(void **state) {
     assert_null(world->fetcher);
 }
 
-#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, world_begin, world_end)
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, curl_world_begin, curl_world_end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -569,6 +474,7 @@ int main(void) {
         IN_WORLD(a_host_is_asked_whether_it_has_changed),
         IN_WORLD(only_tags_and_dates_are_sent_back),
         IN_WORLD(redirects_are_followed_to_their_limit),
+        IN_WORLD(redirects_are_followed_where_the_caller_allows),
         IN_WORLD(redirects_to_what_is_not_fetched_are_refused),
         IN_WORLD(addresses_are_refused_before_anything_is_sent),
         IN_WORLD(loopback_is_refused_unless_it_is_allowed),

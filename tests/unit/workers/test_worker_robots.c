@@ -5,6 +5,18 @@
 static const char *text;     /* of every robots.txt */
 static enum gri_reason why;  /* GRI_R_none: the text is answered */
 static int robots, pictures; /* fetches */
+static const char *leads_to; /* "https://a.test/led…" leads there; NULL: wherever nobody has been */
+
+/* As the fetcher does: asks before it follows. */
+static bool led_astray(struct gri_fetch *fetch) {
+    char elsewhere[64];
+    if (strncmp(fetch->url, "https://a.test/led", strlen("https://a.test/led")) != 0) return false;
+    (void)gri_format(elsewhere, sizeof elsewhere, "https://%d.test/", pictures);
+    assert_non_null(fetch->may_follow);
+    if (fetch->may_follow(fetch, leads_to ? leads_to : elsewhere)) return false;
+    fetch->op.status = gri_fail(&fetch->op.error, GRI_R_redirect_refused, "it may not be followed");
+    return true;
+}
 
 static void answer(struct world *world, struct gri_fetch *fetch) {
     (void)world;
@@ -18,6 +30,7 @@ static void answer(struct world *world, struct gri_fetch *fetch) {
         fetch->op.status = gri_fail(&fetch->op.error, why, "scripted");
         return;
     }
+    if (led_astray(fetch)) return;
     fetch->op.status = GRI_OK;
     fetch->http_status = 200;
     gri_bytes_put(&fetch->body, is_robots ? text : fetch->url);
@@ -131,6 +144,39 @@ static void a_host_that_is_not_there_fails_as_its_own_fetch_would(void **state) 
     world_destroy(world);
 }
 
+static void where_a_host_leads_is_asked_before_it_is_followed(void **state) {
+    (void)state;
+    struct world *world = begin("User-agent: *\nDisallow: /no\n");
+    leads_to = "https://b.test/yes";
+    size_t first = world_put(world, "https://a.test/led/1");
+    assert_true(world_settle(world, 5000));
+    assert_int_equal(world_record(world, first)->record.state, GRI_URL_DONE);
+    assert_int_equal(robots, 2);
+    assert_int_equal(pictures, 2); /* the second try knew */
+    size_t second = world_put(world, "https://a.test/led/2");
+    assert_true(world_settle(world, 5000));
+    assert_int_equal(world_record(world, second)->record.state, GRI_URL_DONE);
+    assert_int_equal(pictures, 3);
+    leads_to = "https://b.test/no/picture";
+    size_t third = world_put(world, "https://a.test/led/3");
+    assert_true(world_settle(world, 5000));
+    assert_int_equal(world_record(world, third)->finish.error.reason, GRI_R_robots_disallowed);
+    assert_non_null(strstr(world_record(world, third)->finish.error.detail, "https://b.test/robots.txt says: Disallow: /no"));
+    assert_int_equal(robots, 2);
+    world_destroy(world);
+}
+
+static void a_host_that_leads_elsewhere_each_time_comes_to_an_end(void **state) {
+    (void)state;
+    struct world *world = begin("");
+    leads_to = NULL;
+    size_t job = world_put(world, "https://a.test/led/1");
+    assert_true(world_settle(world, 20000));
+    assert_int_equal(world_record(world, job)->finish.error.reason, GRI_R_redirect_limit);
+    assert_true(pictures < 12);
+    world_destroy(world);
+}
+
 static void note_drained(void *arg) {
     ((struct world *)arg)->drained = true;
 }
@@ -163,6 +209,8 @@ int main(void) {
         cmocka_unit_test(what_is_no_robots_txt_allows_all),
         cmocka_unit_test(a_host_that_is_not_there_fails_as_its_own_fetch_would),
         cmocka_unit_test(a_lost_job_waits_no_more_and_a_drain_waits_for_the_fetch),
+        cmocka_unit_test(where_a_host_leads_is_asked_before_it_is_followed),
+        cmocka_unit_test(a_host_that_leads_elsewhere_each_time_comes_to_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
