@@ -3,6 +3,7 @@
 #include "mongo_archive.h"
 #include "mongo_ledger.h"
 
+#include <grisaille/clock.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,23 +55,76 @@ static enum gri_status event_filter(const char *key, const struct gri_filter *fi
     return GRI_OK;
 }
 
+static enum gri_status read_events(const struct gri_mongo_session *session, const char *key, const struct gri_filter *filter,
+                                   struct event_list *list, struct gri_error *error) {
+    bson_t *query = NULL;
+    enum gri_status status = event_filter(key, filter, &query, error);
+    if (status != GRI_OK) return status;
+    bson_t *opts = BCON_NEW("sort", "{", "time", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit",
+                            BCON_INT64(list->limit - list->count + 1));
+    status = gri_mongo_find(session, GRI_MONGO_EVENTS, query, opts, add_event, list, error);
+    if (status == GRI_PERMANENT && filter->match) error->reason = GRI_R_bad_request; /* the expression can't be compiled */
+    return status;
+}
+
+/* --- what no index finds ----------------------------------------------------------------------------------------------------
+ *
+ * A pattern, or a kind of event, is looked for event by event. So that each answer comes in time, however long the history is,
+ * that goes window by window back in time; once SCAN_SHARE of the deadline of an operation is over the page ends where the
+ * search has come to, with what was found and a cursor to go on with. */
+
+enum { WINDOW = 50000, SCAN_SHARE = 4 };
+
+static bool take_time(const bson_t *document, void *arg) {
+    *(int64_t *)arg = gri_mongo_number(document, "time", 0);
+    return true;
+}
+
+/* *from_ms: the time of the event that lies WINDOW events behind the cursor, whatever it says; 0 where there are fewer. */
+static enum gri_status window_start(const struct gri_mongo_session *session, const char *key, const struct gri_filter *filter,
+                                    int64_t *from_ms, struct gri_error *error) {
+    struct gri_filter whatever = *filter;
+    bson_t *query = NULL;
+    *from_ms = 0;
+    whatever.match = whatever.event = NULL;
+    enum gri_status status = event_filter(key, &whatever, &query, error);
+    if (status != GRI_OK) return status;
+    bson_t *opts = BCON_NEW("sort", "{", "time", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "skip", BCON_INT32(WINDOW), "limit",
+                            BCON_INT32(1), "projection", "{", "time", BCON_INT32(1), "_id", BCON_INT32(0), "}");
+    return gri_mongo_find(session, GRI_MONGO_EVENTS, query, opts, take_time, from_ms, error);
+}
+
+static enum gri_status search_events(const struct gri_mongo_session *session, const char *key, const struct gri_filter *filter,
+                                     struct event_list *list, struct gri_error *error) {
+    int64_t began_ms = gri_clock_ms(), from_ms = 0;
+    struct gri_filter rest = *filter;
+    char cursor[GRI_IMAGE_ID_MAX + 32];
+    for (;;) {
+        enum gri_status status = window_start(session, key, &rest, &from_ms, error);
+        struct gri_filter window = rest;
+        if (from_ms > window.since_ms) window.since_ms = from_ms;
+        if (status == GRI_OK) status = read_events(session, key, &window, list, error);
+        if (status != GRI_OK || list->more || from_ms <= filter->since_ms) return status;
+        /* on behind all events of that time: no id is less */
+        struct gri_mongo_place place = {.ms = from_ms, .id = "000000000000000000000000"};
+        gri_mongo_place_print(&place, cursor, sizeof cursor);
+        rest.cursor = cursor;
+        if (gri_clock_ms() - began_ms < session->mongo->timeout_ms / SCAN_SHARE) continue;
+        list->last = place;
+        list->more = true;
+        return GRI_OK;
+    }
+}
+
 enum gri_status gri_mongo_list_events(struct gri_archive *archive, const char *key, const struct gri_filter *filter,
                                       struct gri_json **out, struct gri_error *error) {
     struct gri_mongo_session session;
     struct event_list list = {.limit = gri_mongo_limit(filter)};
     char cursor[GRI_IMAGE_ID_MAX + 32] = "";
-    bson_t *query = NULL;
-    enum gri_status status = event_filter(key, filter, &query, error);
+    enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
-    status = gri_mongo_archive_open(archive, &session, error);
-    if (status != GRI_OK) {
-        bson_destroy(query);
-        return status;
-    }
     list.items = gri_json_array();
-    bson_t *opts = BCON_NEW("sort", "{", "time", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(list.limit + 1));
-    status = gri_mongo_find(&session, GRI_MONGO_EVENTS, query, opts, add_event, &list, error);
-    if (status == GRI_PERMANENT && filter->match) error->reason = GRI_R_bad_request; /* the expression can't be compiled */
+    status = (filter->match || filter->event ? search_events : read_events)(&session, key, filter, &list, error);
     if (list.more) gri_mongo_place_print(&list.last, cursor, sizeof cursor);
     if (status == GRI_OK) {
         *out = gri_mongo_json_page("events", list.items, cursor);

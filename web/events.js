@@ -31,7 +31,7 @@ export default function events(main, { signal, query, every, look }) {
       { title: "Detail", kind: "wide", cell: (row) => row.detail ?? "" },
       { title: "URL", kind: "wide", cell: (row) => link(row.url) },
       { title: "Catalog", cell: (row) => row.catalog && h("a", { href: "#/catalogs/" + row.catalog }, "open") },
-    ], rows, "No event matches."),
+    ], rows, next ? "None in what was searched so far; the button goes on." : "No event matches."),
     pager({ query, look }, next, ["Newest", "Older"]));
   });
 }

@@ -559,3 +559,39 @@ def test_old_images_expire_and_come_again_when_asked_for(servers, tmp_path):
         cluster.db.catalogs.update_one({"_id": catalog["id"]}, {"$set": {"created_at": ago, "finished_at": ago}})
         kit.wait_until(lambda: not cluster.db.catalogs.find_one({"_id": catalog["id"]}), 30, "the old catalog's records are gone")
         assert cluster.get("/v1/urls", url=url).json()["images"]
+
+
+def test_a_search_that_no_index_answers_comes_back_in_time_with_a_cursor(fleet, servers):
+    """130,000 events are looked through window by window; where MongoDB is slow a page ends early, and the pages together are the whole."""
+    cluster = fleet(schedulers=0, workers=0, settings={"mongo.timeout_ms": 4000})
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    events = [{"time": now - datetime.timedelta(milliseconds=n // 7), "level": "warn", "event": "rare" if n % 40000 == 7 else "attempt_failed", "detail": f"request {n}.",
+               "host": "a.test"} for n in range(130000)]
+    for start in range(0, len(events), 10000):
+        cluster.db.events.insert_many(events[start:start + 10000], ordered=False)
+
+    def pages(**asked):
+        rows, count, cursor = [], 0, None
+        while count == 0 or cursor:
+            page = cluster.get("/v1/events", limit=3, **asked, **({"cursor": cursor} if cursor else {})).json()
+            rows += [row["detail"] for row in page["events"]]
+            count, cursor = count + 1, page.get("next")
+        return rows, count
+
+    wanted = [f"request {n}." for n in (7, 40007, 80007, 120007)]
+    ends = [f"request {n}." for n in range(9999, 130000, 20000)]
+    for asked, expected in (({"event": "rare"}, wanted), ({"event": "rare", "host": "a.test"}, wanted), ({"match": "[02468]9999[.]$|request 9999[.]$"}, ends)):
+        rows, count = pages(**asked)
+        assert rows == expected and count <= 4, (asked, rows, count)
+    slow = {"failCommands": ["find"], "blockConnection": True, "blockTimeMS": 600}
+    servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=slow)
+    try:
+        began = time.monotonic()
+        first = cluster.get("/v1/events", event="nothing of this kind").json()
+        assert first["events"] == [] and first["next"] and time.monotonic() - began < 4
+        rows, count = pages(event="rare")
+        assert rows == wanted and count >= 3, (rows, count)
+    finally:
+        servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="off")
+    out = command(cluster, "events", "--event", "rare", "--limit", "10")
+    assert [row in out for row in wanted] == [True] * 4, out
