@@ -69,7 +69,7 @@ static enum gri_status read_events(const struct gri_mongo_session *session, cons
 
 /* --- what no index finds ----------------------------------------------------------------------------------------------------
  *
- * A pattern, or a kind of event, is looked for event by event. So that each answer comes in time, however long the history is,
+ * A pattern is looked for event by event. So that each answer comes in time, however long the history is,
  * that goes window by window back in time; once SCAN_SHARE of the deadline of an operation is over the page ends where the
  * search has come to, with what was found and a cursor to go on with. */
 
@@ -80,13 +80,13 @@ static bool take_time(const bson_t *document, void *arg) {
     return true;
 }
 
-/* *from_ms: the time of the event that lies WINDOW events behind the cursor, whatever it says; 0 where there are fewer. */
+/* *from_ms: the time of the event that lies WINDOW events behind the cursor, whatever its message; 0 where there are fewer. */
 static enum gri_status window_start(const struct gri_mongo_session *session, const char *key, const struct gri_filter *filter,
                                     int64_t *from_ms, struct gri_error *error) {
     struct gri_filter whatever = *filter;
     bson_t *query = NULL;
     *from_ms = 0;
-    whatever.match = whatever.event = NULL;
+    whatever.match = NULL;
     enum gri_status status = event_filter(key, &whatever, &query, error);
     if (status != GRI_OK) return status;
     bson_t *opts = BCON_NEW("sort", "{", "time", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "skip", BCON_INT32(WINDOW), "limit",
@@ -124,7 +124,7 @@ enum gri_status gri_mongo_list_events(struct gri_archive *archive, const char *k
     enum gri_status status = gri_mongo_archive_open(archive, &session, error);
     if (status != GRI_OK) return status;
     list.items = gri_json_array();
-    status = (filter->match || filter->event ? search_events : read_events)(&session, key, filter, &list, error);
+    status = (filter->match ? search_events : read_events)(&session, key, filter, &list, error);
     if (list.more) gri_mongo_place_print(&list.last, cursor, sizeof cursor);
     if (status == GRI_OK) {
         *out = gri_mongo_json_page("events", list.items, cursor);

@@ -25,7 +25,7 @@ static const struct gri_api_route routes[] = {
     {"GET", "/v1/urls", GRI_SCOPE_READ, gri_api_get_urls, "what happens to a URL and why", "url pipeline"},
     {"GET", "/v1/events", GRI_SCOPE_READ, gri_api_get_events,
      "troubleshooting events, newest first; rising=true: a page of those since, to go on from its `next`; follow=true: NDJSON as "
-     "they come; a page by match or event may end early, with a `next` to go on searching from",
+     "they come; a page by match may end early, with a `next` to go on searching from",
      "catalog host reason level event match since until limit cursor rising follow"},
     {"GET", "/v1/events/{event}/body", GRI_SCOPE_READ, gri_api_get_event_body,
      "what the host sent: the first 64 KiB of the body that was rejected", ""},
