@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deleted catalogs: what only they brought in goes. The images of a batch of URLs are condemned (`removals`), then the URLs are
- * removed, then each condemned image that no URL links is stripped to its _id. A worker that found it just before may still link
- * it; so its stub stays for some minutes, and a URL that links a stub is fetched again. */
+/* Deleted catalogs: what only they brought in goes, and once more when whoever had lines of them in hand has written them down.
+ * The images of a batch of URLs are condemned (`removals`), then the URLs are removed, then each condemned image that no URL
+ * links is stripped to its _id. A worker that found it just before may still link it; so its stub stays for some minutes, and a
+ * URL that links a stub is fetched again. */
 #include "mongo_ledger.h"
 #include "mongo_upkeep.h"
 
@@ -240,25 +241,61 @@ static enum gri_status remove_urls(const struct gri_mongo_session *session, cons
     return status;
 }
 
-static enum gri_status remove_records(const struct gri_mongo_session *session, const char *catalog, struct gri_error *error) {
-    enum gri_status status =
-        gri_mongo_delete(session, GRI_MONGO_LINE_ERRORS, gri_mongo_line_range(catalog, 0, 999999999999), NULL, error);
+/* Of a deleted catalog, but itself. *done: nothing more was there. */
+static enum gri_status remove_parts(const struct gri_mongo_session *session, const bson_t *found, bool *done,
+                                    struct gri_error *error) {
+    const char *catalog = gri_mongo_text(found, "_id");
+    enum gri_status status = GRI_OK;
+    size_t removed = 0;
+    if (!gri_mongo_truth(found, "records_only")) status = remove_urls(session, catalog, &removed, error);
+    *done = status == GRI_OK && removed == 0;
+    if (!*done) return status;
+    status = gri_mongo_delete(session, GRI_MONGO_LINE_ERRORS, gri_mongo_line_range(catalog, 0, 999999999999), NULL, error);
     if (status == GRI_OK) status = gri_mongo_remove_chunks(session, catalog, error);
-    if (status == GRI_OK)
-        status = gri_mongo_delete(session, GRI_MONGO_CATALOGS, BCON_NEW("_id", BCON_UTF8(catalog)), NULL, error);
+    return status;
+}
+
+/* Notes first that it has to be looked at again. */
+static enum gri_status remove_catalog(const struct gri_mongo_session *session, const bson_t *found, struct gri_error *error) {
+    const char *catalog = gri_mongo_text(found, "_id");
+    bson_t *change = BCON_NEW("$currentDate", "{", "at", BCON_BOOL(true), "}", "$set", "{", "records_only",
+                              BCON_BOOL(gri_mongo_truth(found, "records_only")), "}");
+    enum gri_status status =
+        gri_mongo_update_one(session, GRI_MONGO_DELETIONS, BCON_NEW("_id", BCON_UTF8(catalog)), change, true, NULL, NULL, error);
+    if (status != GRI_OK) return status;
+    return gri_mongo_delete(session, GRI_MONGO_CATALOGS, BCON_NEW("_id", BCON_UTF8(catalog)), NULL, error);
+}
+
+/* A scheduler that was slow, or slept, may have brought in lines after the deletion; by now nobody has any in hand. */
+static enum gri_status look_again(const struct gri_mongo_session *session, bool *more, struct gri_error *error) {
+    bson_t *found = NULL;
+    int64_t now_ms = 0;
+    bool done = false;
+    bson_t *opts = BCON_NEW("sort", "{", "at", BCON_INT32(1), "}", "hint", "at");
+    enum gri_status status = gri_mongo_find_one(session, GRI_MONGO_DELETIONS, bson_new(), opts, &found, error);
+    if (status != GRI_OK || !found) return status;
+    status = gri_mongo_now(session, &now_ms, error);
+    if (status == GRI_OK && gri_mongo_number(found, "at", 0) < now_ms - GRI_MONGO_SETTLE_MS) {
+        *more = true;
+        status = remove_parts(session, found, &done, error);
+        if (done && status == GRI_OK)
+            status = gri_mongo_delete(session, GRI_MONGO_DELETIONS, BCON_NEW("_id", BCON_UTF8(gri_mongo_text(found, "_id"))),
+                                      NULL, error);
+    }
+    bson_destroy(found);
     return status;
 }
 
 enum gri_status gri_mongo_remove_catalogs(const struct gri_mongo_session *session, bool *more, struct gri_error *error) {
     bson_t *found = NULL;
-    size_t removed = 0;
+    bool done = false;
     bson_t *filter = BCON_NEW("doomed", BCON_BOOL(true), "unfinished", BCON_NULL);
     bson_t *opts = BCON_NEW("projection", "{", "records_only", BCON_INT32(1), "}", "hint", "doomed");
     enum gri_status status = gri_mongo_find_one(session, GRI_MONGO_CATALOGS, filter, opts, &found, error);
-    if (status != GRI_OK || !found) return status;
-    const char *catalog = gri_mongo_text(found, "_id");
-    if (!gri_mongo_truth(found, "records_only")) status = remove_urls(session, catalog, &removed, error);
-    if (status == GRI_OK && removed == 0) status = remove_records(session, catalog, error);
+    if (status != GRI_OK) return status;
+    if (!found) return look_again(session, more, error);
+    status = remove_parts(session, found, &done, error);
+    if (done && status == GRI_OK) status = remove_catalog(session, found, error);
     *more = true;
     bson_destroy(found);
     return status;

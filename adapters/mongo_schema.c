@@ -81,6 +81,7 @@ static const struct index INDEXES[] = {
      false, false},
     {GRI_MONGO_REPROCESSES, "unfinished", "{\"unfinished\":1}", NULL, false, true},
     {GRI_MONGO_CATALOGS, "doomed", "{\"doomed\":1}", NULL, false, true},
+    {GRI_MONGO_DELETIONS, "at", "{\"at\":1}", NULL, false, false},
 };
 
 static const enum gri_mongo_collection PLAIN[] = {GRI_MONGO_LINE_ERRORS, GRI_MONGO_RULESETS, GRI_MONGO_PIPELINES,

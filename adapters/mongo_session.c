@@ -23,6 +23,7 @@ const char *gri_mongo_collection_name(enum gri_mongo_collection which) {
         [GRI_MONGO_TOMBSTONES] = "tombstones",
         [GRI_MONGO_HOSTS] = "hosts",
         [GRI_MONGO_REMOVALS] = "removals",
+        [GRI_MONGO_DELETIONS] = "deletions",
         [GRI_MONGO_PHASHES] = "phashes",
         [GRI_MONGO_SERVICES] = "services",
         [GRI_MONGO_REPROCESSES] = "reprocesses",

@@ -5,7 +5,8 @@
 
 #include "mongo_session.h"
 
-enum { GRI_MONGO_SETTLE_MS = 600000 }; /* by then whoever had an image in hand has linked it, or lost the job */
+/* By then whoever had an image in hand has linked it, or lost the job; and lines of a deleted catalog are written down. */
+enum { GRI_MONGO_SETTLE_MS = 600000 };
 
 /* mongo_rollup.c: counts of what was finished since the last closed slice of time. */
 enum gri_status gri_mongo_roll_up(const struct gri_mongo_session *session, int64_t keep_days, bool *more,
@@ -18,7 +19,8 @@ enum gri_status gri_mongo_reprocess(const struct gri_mongo_session *session, boo
 enum gri_status gri_mongo_repeat_takedowns(const struct gri_mongo_session *session, struct gri_error *error) GRI_MUST_CHECK;
 
 /* mongo_removal.c */
-/* Deleted catalogs whose work has ended: their records, and the images that nobody else links. */
+/* Deleted catalogs whose work has ended: their records, and the images that nobody else links. GRI_MONGO_SETTLE_MS later what
+ * was brought in of them meanwhile. */
 enum gri_status gri_mongo_remove_catalogs(const struct gri_mongo_session *session, bool *more,
                                           struct gri_error *error) GRI_MUST_CHECK;
 /* Images condemned by that: gone where no URL links them. */

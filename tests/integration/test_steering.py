@@ -332,6 +332,28 @@ def test_a_deleted_catalog_takes_along_what_only_it_brought_in(fleet_once):
     assert fleet_once.get(f"/v1/images/{images[gone[0]][:64]}/content").content
 
 
+def test_what_comes_in_after_a_deletion_goes_ten_minutes_later(fleet_once):
+    """A scheduler that was slow, or slept, had lines of the catalog in hand when it was deleted."""
+    db, late = fleet_once.db, f"{BASE}/id/48/33/33"
+    catalog = fleet_once.run([f"{BASE}/id/47/35/35", "nonsense"], "deleted, and late")
+    error = db.catalog_errors.find_one({"_id": {"$regex": f"^{catalog['id']}"}})
+    command(fleet_once, "catalog", "delete", catalog["id"], "--yes")
+    kit.wait_until(lambda: not db.catalogs.find_one({"_id": catalog["id"]}), 60, "it is gone")
+    record = fleet_once.run([late], "brings it in")
+    db.catalog_errors.insert_one(error)
+    db.urls.update_one({"url": late}, {"$set": {"first.catalog": catalog["id"]}})
+    image = db.urls.find_one({"url": late})["images"][0]
+    note = db.deletions.find_one({"_id": catalog["id"]})
+    assert note and not note["records_only"]
+    fleet_once.run([f"{BASE}/id/49/33/33"], "meanwhile")
+    assert db.urls.find_one({"url": late}) and db.catalog_errors.find_one({"_id": error["_id"]}), "not yet"
+    db.deletions.update_one({"_id": catalog["id"]}, {"$set": {"at": note["at"] - datetime.timedelta(minutes=11)}})
+    kit.wait_until(lambda: not db.deletions.find_one({"_id": catalog["id"]}), 60, lambda: fleet_once.tails(20))
+    assert not db.urls.find_one({"url": late}) and not db.catalog_errors.find_one({"_id": error["_id"]})
+    kit.wait_until(lambda: db.images.find_one({"_id": image}).get("deleted_at"), 60, "its image, too")
+    assert fleet_once.catalog(record["id"])["counts"]["pending"] == 0
+
+
 def test_what_a_job_in_hand_stores_for_a_deleted_catalog_goes_with_it(fleet_once, origin):
     slow_one = f"{BASE}/fault/slow/2500?k=deleted-in-hand"
     catalog = fleet_once.push([slow_one], "deleted in hand")

@@ -57,6 +57,7 @@ struct sim_catalog_state {
     bool pushed, finished, cancelled, retry_dead;
     bool doomed, records_only, gone; /* being deleted; of one that is too old, what it brought in stays; deleted */
     int64_t finished_ms;
+    int64_t look_again_ms; /* deleted: for what is brought in of it meanwhile; 0: that is over */
 };
 
 /* A picture that was taken down: whatever has its source. */

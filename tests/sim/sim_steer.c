@@ -217,7 +217,9 @@ static bool is_of_catalog(const struct sim_url *url, int catalog) {
     return url->catalog == catalog && !url->shared;
 }
 
-static void remove_records(struct sim_mongo *mongo, int catalog) {
+static void remove_records(struct sim_world *world, int catalog) {
+    struct sim_mongo *mongo = world->mongo;
+    struct sim_catalog_state *state = &mongo->catalogs[catalog];
     size_t kept = 0;
     for (size_t i = 0; i < mongo->chunk_count; i++)
         if (mongo->chunks[i].catalog != catalog) mongo->chunks[kept++] = mongo->chunks[i];
@@ -226,13 +228,20 @@ static void remove_records(struct sim_mongo *mongo, int catalog) {
     for (size_t i = 0; i < mongo->error_count; i++)
         if (mongo->errors[i].catalog != catalog) mongo->errors[kept++] = mongo->errors[i];
     mongo->error_count = kept;
-    mongo->catalogs[catalog].gone = true;
+    state->look_again_ms = state->gone ? 0 : world->now_ms + world->steering.settle_ms;
+    state->gone = true;
+}
+
+static bool is_doomed(const struct sim_world *world, int catalog) {
+    const struct sim_catalog_state *state = &world->mongo->catalogs[catalog];
+    if (state->gone) return state->look_again_ms && state->look_again_ms < world->now_ms;
+    return state->doomed && state->finished;
 }
 
 static bool find_doomed(struct sim_world *world, struct sim_upkeep *upkeep) {
     struct sim_mongo *mongo = world->mongo;
     int c = 0;
-    while (c < SIM_CATALOGS_MAX && (!mongo->catalogs[c].doomed || !mongo->catalogs[c].finished || mongo->catalogs[c].gone))
+    while (c < SIM_CATALOGS_MAX && !is_doomed(world, c))
         c++;
     if (c == SIM_CATALOGS_MAX) return false;
     upkeep->more = true;
@@ -244,7 +253,7 @@ static bool find_doomed(struct sim_world *world, struct sim_upkeep *upkeep) {
         for (int k = 0; k < url->image_count; k++)
             (void)add_id(upkeep, url->images[k]);
     }
-    if (upkeep->key_count == 0) remove_records(mongo, c);
+    if (upkeep->key_count == 0) remove_records(world, c);
     return upkeep->key_count > 0;
 }
 
@@ -439,7 +448,9 @@ int64_t sim_upkeep_step(struct sim_process *process, struct gri_ledger_upkeep *r
 bool sim_steer_is_settled(const struct sim_world *world) {
     const struct sim_mongo *mongo = world->mongo;
     for (int c = 0; c < SIM_CATALOGS_MAX; c++)
-        if ((mongo->catalogs[c].doomed && !mongo->catalogs[c].gone) || is_old_catalog(world, c)) return false;
+        if ((mongo->catalogs[c].doomed && !mongo->catalogs[c].gone) || mongo->catalogs[c].look_again_ms ||
+            is_old_catalog(world, c))
+            return false;
     for (int i = 0; i < mongo->tombstone_count; i++)
         if (mongo->tombstones[i].settle_ms) return false;
     for (size_t i = 0; i < mongo->image_count; i++)
@@ -447,17 +458,14 @@ bool sim_steer_is_settled(const struct sim_world *world) {
     return mongo->removal_count == 0;
 }
 
-/* A scheduler that slept since before the deletion may bring in lines of the deleted catalog when it wakes. */
 static void check_catalog_gone(struct sim_world *world, int c) {
     const struct sim_mongo *mongo = world->mongo;
     for (size_t i = 0; i < mongo->chunk_count; i++)
         if (mongo->chunks[i].catalog == c) sim_violation(world, "a chunk of deleted catalog %d is left", c);
     for (size_t i = 0; i < mongo->error_count; i++)
-        if (mongo->errors[i].catalog == c && !sim_has_fault(world, SIM_PAUSE))
-            sim_violation(world, "an error of deleted catalog %d is left", c);
+        if (mongo->errors[i].catalog == c) sim_violation(world, "an error of deleted catalog %d is left", c);
     for (size_t i = 0; !mongo->catalogs[c].records_only && i < mongo->url_count; i++)
-        if (is_of_catalog(&mongo->urls[i], c) && !sim_has_fault(world, SIM_PAUSE))
-            sim_violation(world, "%s of deleted catalog %d is left", mongo->urls[i].url, c);
+        if (is_of_catalog(&mongo->urls[i], c)) sim_violation(world, "%s of deleted catalog %d is left", mongo->urls[i].url, c);
 }
 
 static void check_taken_down(struct sim_world *world, const struct sim_tombstone *tombstone) {
