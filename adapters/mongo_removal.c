@@ -219,8 +219,9 @@ static void append_no_other(bson_t *filter, const struct gri_mongo_ids *ids) {
     bson_append_document_end(filter, &images);
 }
 
-/* A URL that became another's wish meanwhile is `shared` and stays: both are told by one document. One that a job in hand has
- * just given an image goes the next time, when that is condemned. */
+/* A URL that became another's wish meanwhile is `shared` and stays, or, where another scheduler's upkeep has removed it before,
+ * that catalog's own: both are told by one document. One that a job in hand has just given an image goes the next time, when that
+ * is condemned. */
 static enum gri_status remove_urls(const struct gri_mongo_session *session, const char *catalog, size_t *removed,
                                    struct gri_error *error) {
     struct url_batch batch = {.keys = gri_calloc(URLS_A_CALL, GRI_KEY_MAX)};
@@ -230,7 +231,7 @@ static enum gri_status remove_urls(const struct gri_mongo_session *session, cons
     enum gri_status status = gri_mongo_find(session, GRI_MONGO_URLS, filter, opts, take_url, &batch, error);
     if (status == GRI_OK && batch.images.count > 0) status = gri_mongo_condemn_images(session, &batch.images, error);
     if (status == GRI_OK && batch.count > 0) {
-        filter = BCON_NEW("shared", "{", "$ne", BCON_BOOL(true), "}");
+        filter = BCON_NEW("first.catalog", BCON_UTF8(catalog), "shared", "{", "$ne", BCON_BOOL(true), "}");
         append_no_other(filter, &batch.images);
         gri_mongo_append_texts(filter, "_id", batch.keys[0], sizeof batch.keys[0], batch.count);
         status = gri_mongo_delete(session, GRI_MONGO_URLS, filter, NULL, error);

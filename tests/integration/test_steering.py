@@ -332,6 +332,24 @@ def test_a_deleted_catalog_takes_along_what_only_it_brought_in(fleet_once):
     assert fleet_once.get(f"/v1/images/{images[gone[0]][:64]}/content").content
 
 
+def test_an_upkeep_that_comes_late_removes_nothing_of_another_catalog(fleet_once, servers):
+    """It has read which URLs the deleted catalog brought in; before it removes them, another upkeep has, and another catalog has brought one in anew."""
+    db, url = fleet_once.db, f"{BASE}/id/46/35/37"
+    catalog, other = fleet_once.run([url], "deleted, late upkeep"), fleet_once.run([f"{BASE}/id/45/35/37"], "another")
+    key = db.urls.find_one({"url": url})["_id"]
+    servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data={"failCommands": ["delete"], "blockConnection": True, "blockTimeMS": 2500})
+    try:
+        command(fleet_once, "catalog", "delete", catalog["id"], "--yes")
+        kit.wait_until(lambda: db.removals.count_documents({}), 60, "its image is condemned: the URL's removal is under way", 0.02)
+        db.urls.update_one({"_id": key}, {"$set": {"first.catalog": other["id"], "first.line": 2}})
+        kit.wait_until(lambda: not db.catalogs.find_one({"_id": catalog["id"]}), 60, "the catalog is gone")
+    finally:
+        servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="off")
+    assert db.urls.find_one({"_id": key})["images"]
+    kit.wait_until(lambda: not db.removals.count_documents({}), 60, "nothing is left to remove")
+    assert fleet_once.get("/v1/urls", url=url).json()["images"]
+
+
 def test_what_comes_in_after_a_deletion_goes_ten_minutes_later(fleet_once):
     """A scheduler that was slow, or slept, had lines of the catalog in hand when it was deleted."""
     db, late = fleet_once.db, f"{BASE}/id/48/33/33"

@@ -68,7 +68,7 @@ struct sim_tombstone {
 
 /* Upkeep under way for a scheduler: what it has read, and its next step. */
 struct sim_upkeep {
-    int step, tombstones;
+    int step, tombstones, catalog;
     int64_t now_ms;
     bool keep_images, keep_catalogs, more;
     size_t key_count, id_count;

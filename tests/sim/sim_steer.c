@@ -245,6 +245,7 @@ static bool find_doomed(struct sim_world *world, struct sim_upkeep *upkeep) {
         c++;
     if (c == SIM_CATALOGS_MAX) return false;
     upkeep->more = true;
+    upkeep->catalog = c;
     upkeep->id_count = upkeep->key_count = 0;
     for (size_t i = 0; !mongo->catalogs[c].records_only && i < mongo->url_count && upkeep->key_count < SIM_UPKEEP_URLS; i++) {
         const struct sim_url *url = &mongo->urls[i];
@@ -285,7 +286,7 @@ static bool remove_urls(struct sim_world *world, struct sim_upkeep *upkeep) {
     struct sim_mongo *mongo = world->mongo;
     for (size_t i = 0; i < upkeep->key_count; i++) {
         const struct sim_url *url = sim_find_url(mongo, upkeep->keys[i]);
-        if (url && !url->shared && !links_other(url, upkeep)) remove_url(mongo, (size_t)(url - mongo->urls));
+        if (url && is_of_catalog(url, upkeep->catalog) && !links_other(url, upkeep)) remove_url(mongo, (size_t)(url - mongo->urls));
     }
     return true;
 }
