@@ -25,9 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Only a redelivered job can have an image of its own. */
-static bool was_delivered_before(const struct gri_slot *slot) {
-    return slot->entry.deliveries > 1;
+/* A redelivered job may have an image of its own; and one whose entry was lost with Redis: that looks before it ends dead. */
+static bool may_have_an_image(const struct gri_slot *slot) {
+    return slot->entry.deliveries > 1 || slot->looked_back;
 }
 
 static bool is_not_isolated(const struct gri_slot *slot) {
@@ -57,8 +57,7 @@ static const struct gri_stage_row table[GRI_STAGE_COUNT] = {
     /* Does the ledger still want this run? */
     [GRI_STAGE_CHECK] = {GRI_STAGE_CHECK, "check", gri_check_enter, NULL, NULL, GRI_SLOT_FETCHING, false, GRI_STAGE_OWN},
     /* Redelivered: did an earlier delivery store its image already? */
-    [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, was_delivered_before, GRI_SLOT_FETCHING, false,
-                       GRI_STAGE_RECALL},
+    [GRI_STAGE_OWN] = {GRI_STAGE_OWN, "own", gri_own_enter, NULL, may_have_an_image, GRI_SLOT_FETCHING, false, GRI_STAGE_RECALL},
     /* A renewal: the picture that is there, and what its host said of it. */
     [GRI_STAGE_RECALL] = {GRI_STAGE_RECALL, "recall", gri_recall_enter, NULL, gri_recall_is_needed, GRI_SLOT_FETCHING, false,
                           GRI_STAGE_PLAN},
@@ -163,8 +162,14 @@ static void fail(struct gri_slot *slot) {
         gri_slot_fetch_clear(slot);
         move_to(slot, GRI_STAGE_GATE);
         return;
-    case GRI_VERDICT_WAIT:
     case GRI_VERDICT_DEAD:
+        if (!slot->looked_back && !slot->record.renewing) {
+            slot->looked_back = true;
+            move_to(slot, GRI_STAGE_OWN);
+            return;
+        }
+        /* fall through */
+    case GRI_VERDICT_WAIT:
         gri_finish_verdict(slot, &verdict);
         move_to(slot, GRI_STAGE_FINISH);
         return;
@@ -196,6 +201,9 @@ void gri_pipeline_advance(struct gri_slot *slot, enum gri_outcome outcome) {
         gri_recall_clear(slot);
         gri_slot_fetch_clear(slot);
         move_to(slot, GRI_STAGE_GATE);
+        return;
+    case GRI_OUTCOME_SET:
+        move_to(slot, GRI_STAGE_SET);
         return;
     case GRI_OUTCOME_LED:
         gri_slot_fetch_clear(slot);

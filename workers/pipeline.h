@@ -11,6 +11,7 @@ enum gri_outcome {
     GRI_OUTCOME_STALE, /* the ledger does not want this run: ack only */
     GRI_OUTCOME_LINK,  /* slot->finish says which image to link */
     GRI_OUTCOME_AGAIN, /* the host's word is not enough: fetched once more, for the bytes */
+    GRI_OUTCOME_SET,   /* one of its outputs was found: are all of them there? */
     GRI_OUTCOME_LED,   /* the host leads to slot->lead, of which nobody knows yet whether it may be fetched */
     GRI_OUTCOME_FAILED /* slot->error and slot->attempt say why; retry.c decides */
 };

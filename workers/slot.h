@@ -89,6 +89,7 @@ struct gri_slot {
     struct gri_image *others; /* of the outputs behind it; NULL: there are none */
     size_t outputs;           /* how many there are, these included: from when the images have their _id */
     bool own_set;             /* OWN has found one of several outputs: are all of them there? */
+    bool looked_back;         /* it was about to end dead: OWN and SET look for what an earlier delivery stored, no more */
     unsigned heal, own; /* LOOKUP, a bit an output: these bytes are stored, but their picture is damaged; it is of this job */
     struct gri_attempt attempt; /* set by the leaf that fails */
     struct gri_error error;

@@ -83,12 +83,25 @@ static void note_set(struct gri_slot *slot, const char *id) {
     slot->own_set = gri_image_parse_id(id, slot->image.sums.source, pipeline, output) && output[0] != '\0';
 }
 
+/* Did an earlier delivery store what this one failed at? Else it ends as it was about to. */
+static void look_back(struct gri_slot *slot, const struct gri_image_lookup *items, size_t count, const struct found *found) {
+    bool set = slot->stage == GRI_STAGE_OWN && slot->own_set;
+    if (set && slot->plan != NULL)
+        gri_pipeline_advance(slot, GRI_OUTCOME_SET);
+    else if (!set && (found->removed || found->all))
+        link_found(slot, items, count, true, found->removed);
+    else
+        gri_pipeline_advance(slot, GRI_OUTCOME_FAILED);
+}
+
 static void settle_lookup(struct gri_slot *slot, const struct gri_image_lookup *items, size_t count) {
     struct found found = sum_up(items, count);
     bool mine = slot->stage != GRI_STAGE_LOOKUP;      /* OWN, SET: an earlier delivery's */
     bool only = slot->record.state != GRI_URL_QUEUED; /* it came to look for an image of its own, no more */
     if (slot->stage == GRI_STAGE_OWN && found.any) note_set(slot, items[0].found_id);
-    if (slot->fetch.not_modified && !found.removed && (!found.all || found.heal)) {
+    if (slot->looked_back) {
+        look_back(slot, items, count, &found);
+    } else if (slot->fetch.not_modified && !found.removed && (!found.all || found.heal)) {
         gri_pipeline_advance(slot, GRI_OUTCOME_AGAIN); /* its host still has it, and it is not here any more: the bytes, then */
     } else if (slot->stage == GRI_STAGE_OWN && slot->own_set) {
         gri_pipeline_advance(slot, GRI_OUTCOME_NEXT);

@@ -71,7 +71,8 @@ void sim_watch_job_ack(struct sim_world *world, const struct gri_job *job) {
 static bool may_linger(const struct gri_slot *slot) {
     enum gri_stage stage = slot->stage;
     bool waits = stage == GRI_STAGE_ROBOTS || stage == GRI_STAGE_TURN || stage == GRI_STAGE_GATE || stage == GRI_STAGE_FETCH;
-    return waits || ((stage == GRI_STAGE_FINISH || stage == GRI_STAGE_ACK) && slot->finish.kind != GRI_FINISH_DONE);
+    bool ends = stage == GRI_STAGE_FINISH || stage == GRI_STAGE_ACK;
+    return waits || slot->looked_back || (ends && slot->finish.kind != GRI_FINISH_DONE);
 }
 
 static size_t waiting_for_hosts(const struct sim_process *process) {

@@ -230,8 +230,28 @@ static void a_fatal_error_stops_the_worker_and_acks_nothing(void **state) {
     world_destroy(world);
 }
 
+/* Redis was emptied after an earlier delivery had stored its image: this one is the first that Redis knows of. */
+static void before_it_ends_dead_a_job_looks_for_an_image_of_its_own(void **state) {
+    (void)state;
+    struct world *world = world_create(0);
+    world->answer = answer_404;
+    world_say(world, GRI_STREAM_DOWN);
+    size_t own = world_put(world, "https://a.test/random"), none = world_put(world, "https://a.test/other");
+    world_add_image(world, "some id of random bytes", world->entries[own].key, false);
+    world_say(world, GRI_STREAM_UP);
+    assert_true(world_settle(world, 2000));
+    assert_int_equal(world->fetches, 2);
+    assert_int_equal(world_record(world, own)->record.state, GRI_URL_DONE);
+    assert_string_equal(world_record(world, own)->finish.image, "some id of random bytes");
+    assert_true(world_record(world, own)->finish.made);
+    assert_int_equal(world_record(world, none)->record.state, GRI_URL_DEAD);
+    assert_int_equal(world_record(world, none)->finish.error.reason, GRI_R_http_4xx);
+    world_destroy(world);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_timeout_waits_and_is_charged),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(before_it_ends_dead_a_job_looks_for_an_image_of_its_own),
+                                       cmocka_unit_test(a_timeout_waits_and_is_charged),
                                        cmocka_unit_test(the_eighth_attempt_is_dead),
                                        cmocka_unit_test(a_retry_after_is_obeyed),
                                        cmocka_unit_test(a_permanent_failure_is_dead_at_once),

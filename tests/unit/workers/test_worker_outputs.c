@@ -124,6 +124,31 @@ static void a_redelivered_job_with_its_own_set_fetches_nothing(void **state) {
     world_destroy(world);
 }
 
+static void answer_404(struct world *world, struct gri_fetch *fetch) {
+    (void)world;
+    fetch->op.status = gri_fail(&fetch->op.error, GRI_R_http_4xx, "scripted");
+    fetch->http_status = 404;
+    fetch->retry_after_ms = -1;
+}
+
+/* All of them, or it ends dead. */
+static void before_it_ends_dead_a_job_looks_for_a_set_of_its_own(void **state) {
+    (void)state;
+    for (int stored = 1; stored <= 2; stored++) {
+        struct world *world = open_world(2);
+        world->answer = answer_404;
+        world_say(world, GRI_STREAM_DOWN);
+        size_t job = world_put(world, "https://a.test/random");
+        add_outputs(world, "bytes of an earlier delivery", world->entries[job].key, 0, stored);
+        world_say(world, GRI_STREAM_UP);
+        assert_true(world_settle(world, 2000));
+        assert_int_equal(world->fetches, 1);
+        assert_int_equal(world_record(world, job)->record.state, stored == 2 ? GRI_URL_DONE : GRI_URL_DEAD);
+        if (stored == 2) expect_links(world, job, "bytes of an earlier delivery", 2, true);
+        world_destroy(world);
+    }
+}
+
 static void half_a_set_of_its_own_is_completed(void **state) {
     (void)state;
     struct world *world = open_world(2);
@@ -208,6 +233,7 @@ int main(void) {
                                        cmocka_unit_test(a_takedown_of_all_is_linked_as_removed),
                                        cmocka_unit_test(a_redelivered_job_with_its_own_set_fetches_nothing),
                                        cmocka_unit_test(half_a_set_of_its_own_is_completed),
+                                       cmocka_unit_test(before_it_ends_dead_a_job_looks_for_a_set_of_its_own),
                                        cmocka_unit_test(an_earlier_set_of_the_same_job_wins),
                                        cmocka_unit_test(a_refused_one_fails_the_url),
                                        cmocka_unit_test(a_set_in_anothers_hands_is_waited_for_uncharged),
