@@ -11,8 +11,8 @@ static enum gri_status read_parts(struct gri_gray_file *file, struct gri_slice b
         while (index < file->count && file->components[index].id != body.data[1 + 2 * i])
             index++;
         if (index == file->count) return gri_gray_corrupt(file, "a scan of no component");
-        for (int before = 0; before < i; before++)
-            if (scan->parts[before].component == index) return gri_gray_corrupt(file, "a component twice in a scan");
+        if (i > 0 && index <= scan->parts[i - 1].component)
+            return gri_gray_corrupt(file, "the components of a scan are not in the frame's order");
         unsigned quant = file->components[index].quant;
         if (quant >= GRI_GRAY_TABLES || !file->quant_known[quant])
             return gri_gray_corrupt(file, "a quantisation table is missing");
