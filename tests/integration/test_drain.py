@@ -18,6 +18,11 @@ def pending(cluster, stream, group, name):
     return consumers.get(name, 0)
 
 
+def lingering(worker):
+    found = re.search(r'grisaille_slots{state="lingering"} (\d+)', worker.metrics())
+    return int(found[1]) if found else 0  # none before it has started
+
+
 def test_sigterm_under_load_exits_zero_with_nothing_pending_and_nothing_redelivered(fleet, origin):
     data = make_catalog(3000, "--clean", "--max-size", "64")
     cluster = fleet(schedulers=2, workers=2)
@@ -51,7 +56,7 @@ def test_sigterm_finishes_what_is_fetched_and_hands_back_what_waits_for_its_host
     cluster = fleet(workers=1, settings={"worker.slots": 8, "worker.lingering": 400, "worker.drain_ms": 30000})
     catalog = cluster.push(urls)
     first = cluster.of("worker")[0]
-    wait_until(lambda: int(re.search(r'grisaille_slots{state="lingering"} (\d+)', first.metrics())[1]) >= 100, 60, lambda: cluster.tails(), 0.1)
+    wait_until(lambda: lingering(first) >= 100, 60, lambda: cluster.tails(), 0.1)
     wait_until(lambda: cluster.db.urls.count_documents({"state": "done"}) >= 16, 60, lambda: cluster.tails(), 0.05)
     began = time.monotonic()
     assert first.stop(40) == 0
