@@ -175,6 +175,16 @@ class Mongo(Process):
             return False
         return True
 
+    @contextlib.contextmanager
+    def slow(self, ms, *commands):
+        """While the block lasts the server takes so long before it begins such a command of the product."""
+        admin, data = self.client.admin, {"failCommands": commands, "blockConnection": True, "blockTimeMS": ms, "appName": "grisaille"}
+        admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
+        try:
+            yield
+        finally:
+            admin.command("configureFailPoint", "failCommand", mode="off")
+
 
 def find_binary():
     return pathlib.Path(os.environ.get("GRISAILLE_BIN") or ROOT / "build-asan" / "grisaille").absolute()

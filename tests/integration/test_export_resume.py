@@ -55,18 +55,14 @@ def test_a_killed_export_goes_on_and_has_nothing_twice(filled, servers, tmp_path
     cluster, catalog = filled
     wanted = {image for record in cluster.db.urls.find({"first.catalog": catalog["id"]}) for image in record.get("images", [])}
     assert len(wanted) > 200
-    path, admin = tmp_path / f"out.{kind}", servers.mongo.client.admin
+    path = tmp_path / f"out.{kind}"
     state = path.with_name(path.name + ".state")
     # MongoDB answers slowly, so that there is a middle to be killed in
-    admin.command({"configureFailPoint": "failCommand", "mode": "alwaysOn",
-                   "data": {"failCommands": ["find", "aggregate"], "blockConnection": True, "blockTimeMS": 3 if kind != "csv" else 100, "appName": "grisaille"}})
-    try:
+    with servers.mongo.slow(3 if kind != "csv" else 100, "find", "aggregate"):
         child = subprocess.Popen(export(cluster, catalog, path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=kit.clean_environment())
         kit.wait_until(lambda: state.exists() or child.poll() is not None, 120, "the first page is written", 0.002)
         child.kill()
         assert child.wait(30) == -9
-    finally:
-        admin.command({"configureFailPoint": "failCommand", "mode": "off"})
     assert not path.exists() and json.loads(state.read_text())["seen"] > 0
     with open(path.with_name(path.name + ".part"), "ab") as part:
         part.write(b"half a rec")  # what a crash may leave behind the last noted place

@@ -337,14 +337,11 @@ def test_an_upkeep_that_comes_late_removes_nothing_of_another_catalog(fleet_once
     db, url = fleet_once.db, f"{BASE}/id/46/35/37"
     catalog, other = fleet_once.run([url], "deleted, late upkeep"), fleet_once.run([f"{BASE}/id/45/35/37"], "another")
     key = db.urls.find_one({"url": url})["_id"]
-    servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data={"failCommands": ["delete"], "blockConnection": True, "blockTimeMS": 2500})
-    try:
+    with servers.mongo.slow(2500, "delete"):
         command(fleet_once, "catalog", "delete", catalog["id"], "--yes")
         kit.wait_until(lambda: db.removals.count_documents({}), 60, "its image is condemned: the URL's removal is under way", 0.02)
         db.urls.update_one({"_id": key}, {"$set": {"first.catalog": other["id"], "first.line": 2}})
         kit.wait_until(lambda: not db.catalogs.find_one({"_id": catalog["id"]}), 60, "the catalog is gone")
-    finally:
-        servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="off")
     assert db.urls.find_one({"_id": key})["images"]
     kit.wait_until(lambda: not db.removals.count_documents({}), 60, "nothing is left to remove")
     assert fleet_once.get("/v1/urls", url=url).json()["images"]
@@ -625,15 +622,11 @@ def test_a_search_that_no_index_answers_comes_back_in_time_with_a_cursor(fleet, 
                             ({"match": "[02468]9999[.]$|request 9999[.]$"}, ends)):
         rows, count = pages(**asked)
         assert rows == expected and count <= 4, (asked, rows, count)
-    slow = {"failCommands": ["find"], "blockConnection": True, "blockTimeMS": 600}
-    servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=slow)
-    try:
+    with servers.mongo.slow(600, "find"):
         began = time.monotonic()
         first = cluster.get("/v1/events", match="nothing of this kind").json()
         assert first["events"] == [] and first["next"] and time.monotonic() - began < 4
         rows, count = pages(match=one)
         assert rows == wanted and count >= 3, (rows, count)
-    finally:
-        servers.mongo.client.admin.command("configureFailPoint", "failCommand", mode="off")
     out = command(cluster, "events", "--match", one, "--limit", "10")
     assert [row in out for row in wanted] == [True] * 4, out
