@@ -3,7 +3,8 @@
 """`make growth`: what millions of URLs do to speed and memory. growth.py --out DIR [--scale X] [PART…]
 
 admission  admission rate into a ledger of 0, 1 and 10 million URLs, against bare bulk upserts of the same documents into it
-catalog    10 million lines, every second one a duplicate: pushed and admitted; time and peak memory of each process
+catalog    10 million lines, every second one a duplicate: pushed, admitted, queued, and taken by a worker that ends each job as a dead
+           letter (its address is refused), until the catalog is finished; time, and memory of each process at a tenth and at the end
 workers    images a second by 1, 2 and 4 workers
 hosts      one fast host alone, then beside 1,000 slow ones
 idle       CPU of each process of a fleet without work
@@ -15,6 +16,7 @@ import io
 import json
 import pathlib
 import shutil
+import statistics
 import tempfile
 import threading
 import time
@@ -29,19 +31,20 @@ from bench_kit import Servers, cpu_seconds, kit, memory_bytes
 LONG = 6 * 3600
 FILLS = (0, 1_000_000, 10_000_000)
 BULK = 1000
+OLD, BARE = "0123456789abcdef01234567", "0123456789abcdef01234568"  # catalogs
 
 
 def say(text):
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
-def lines(first, count, step=1):
+def lines(first, count, step=1, base="https://picsum.photos"):
     """Catalog bytes, in pieces: URLs of numbers from `first`; step 2: each of them twice, some lines apart."""
     for at in range(first, first + count, 10_000):
         rows = range(at, min(at + 10_000, first + count))
         if step == 2:
             rows = [first + (row - first) // 2 if row % 2 == 0 else max(first, first + (row - first) // 2 - 3) for row in rows]
-        yield "".join(f"https://picsum.photos/id/{row}/300/200\n" for row in rows).encode()
+        yield "".join(f"{base}/id/{row}/300/200\n" for row in rows).encode()
 
 
 def wait_admitted(cluster, id):
@@ -51,7 +54,7 @@ def wait_admitted(cluster, id):
 
 
 class Memory(threading.Thread):
-    """The most of each process, looked at once a second."""
+    """The most of each process so far, looked at once a second."""
 
     def __init__(self, roles):
         super().__init__(daemon=True)
@@ -63,10 +66,13 @@ class Memory(threading.Thread):
             for role, pids in self.roles.items():
                 self.most[role] = max(self.most.get(role, 0), memory_bytes(pids))
 
+    def told(self):
+        return {role: round(most / 2**20, 1) for role, most in list(self.most.items())}
+
     def end(self):
         self.over.set()
         self.join()
-        return {role: round(most / 2**20, 1) for role, most in self.most.items()}
+        return self.told()
 
 
 class Growth:
@@ -91,17 +97,20 @@ class Growth:
 
     def admission(self):
         sample, found = max(5000, int(200_000 * self.scale)), {}
-        cluster = self.fleet()
+        # room for all samples in the queue, for there is no worker; a catalog's share is a tenth of it
+        cluster = self.fleet(**{"dispatch.window": 20 * sample})
         filled = 0
         try:
             for fill in FILLS:
                 want = int(fill * self.scale)
-                while filled < want:
-                    part = min(200_000, want - filled)
-                    self.bare(cluster, 10**9 + filled, part)
-                    filled += part
-                ours = self.admit(cluster, 2 * 10**9 + fill * 10, sample)
-                bare = self.bare(cluster, 3 * 10**9 + fill * 10, sample)
+                self.bulks(insert, cluster, 10**9 + filled, want - filled)
+                filled = want
+                ours, bare = [], []
+                for turn in range(3):
+                    ours.append(self.admit(cluster, 2 * 10**9 + fill * 10 + turn * sample, sample // 2))
+                    bare.append(self.bulks(upsert, cluster, 3 * 10**9 + fill * 10 + turn * sample, sample // 2))
+                    cluster.db["urls"].delete_many({"first.catalog": BARE})  # nobody shall repair what has no job
+                ours, bare = statistics.median(ours), statistics.median(bare)
                 found[str(want)] = {"admitted_a_second": round(ours), "bare_upserts_a_second": round(bare), "ratio": round(ours / bare, 2)}
                 say(f"ledger of {want}: {ours:.0f} admitted a second, bare upserts {bare:.0f}, ratio {ours / bare:.2f}")
         finally:
@@ -109,27 +118,37 @@ class Growth:
             cluster.drop()
         return found
 
-    def bare(self, cluster, first, count):
-        """Upserts of documents of the ledger's form by two processes, a thousand a bulk; a second."""
+    def bulks(self, write, cluster, first, count):
+        """Documents of the ledger's form, written by two processes, a thousand a bulk; how many a second."""
         began = time.monotonic()
+        tasks = [(self.servers.mongo.uri, cluster.database, first + at, min(BULK, count - at)) for at in range(0, count, BULK)]
         with concurrent.futures.ProcessPoolExecutor(2) as pool:
-            list(pool.map(upsert, [(self.servers.mongo.uri, cluster.database, first + at, min(BULK, count - at)) for at in range(0, count, BULK)], chunksize=4))
+            list(pool.map(write, tasks, chunksize=max(1, min(100, len(tasks) // 8))))
         return count / (time.monotonic() - began)
 
     def catalog(self):
         count = int(10_000_000 * self.scale)
-        cluster = self.fleet()
+        cluster = self.fleet(workers=1)
         try:
             memory = Memory({**self.roles(cluster), **self.servers.roles})
             began = time.monotonic()
-            answer = requests.post(cluster.url + "/v1/catalogs", params={"name": "growth"}, data=lines(0, count, step=2), timeout=LONG, headers={"Content-Type": "text/plain"})
+            answer = requests.post(cluster.url + "/v1/catalogs", params={"name": "growth"}, data=lines(0, count, 2, "http://10.0.0.1"), timeout=LONG, headers={"Content-Type": "text/plain"})
             assert answer.status_code == 202, answer.text[:300]
             pushed = time.monotonic() - began
-            wait_admitted(cluster, kit.catalog_id(answer.json()))
+            say(f"{count} lines pushed in {pushed:.1f} s")
+            id, tenth, told = kit.catalog_id(answer.json()), None, time.monotonic()
+            while (state := cluster.db["catalogs"].find_one({"_id": id})["state"]) != "finished":
+                assert all(daemon.alive() for daemon in cluster.daemons) and time.monotonic() - began < LONG, (state, cluster.tails())
+                urls = cluster.db["urls"].estimated_document_count()
+                tenth = tenth or (memory.told() if urls >= count / 20 else None)
+                if time.monotonic() - told > 30:
+                    told = time.monotonic()
+                    say(f"{urls} URLs in the ledger after {told - began:.0f} s; {cluster.inflight()} in the queue; MiB: {memory.told()}")
+                time.sleep(1)
             took = time.monotonic() - began
-            urls = cluster.db["urls"].estimated_document_count()
-            found = {"lines": count, "urls": urls, "push_seconds": round(pushed, 1), "admitted_seconds": round(took, 1), "lines_a_second": round(count / took),
-                     "inflight": cluster.inflight(), "peak_memory_mib": memory.end()}
+            receipt = cluster.catalog(id)
+            found = {"lines": count, "urls": cluster.db["urls"].estimated_document_count(), "push_seconds": round(pushed, 1), "finished_seconds": round(took, 1),
+                     "lines_a_second": round(count / took), "counts": receipt["counts"], "peak_memory_mib_at_a_tenth": tenth, "peak_memory_mib": memory.end()}
         finally:
             cluster.stop(check=False)
             cluster.drop()
@@ -199,18 +218,29 @@ class Growth:
             cluster.drop()
 
 
+def ledger(first, count, at, state, catalog):
+    """(key, fields) of URLs as admission writes them; the key as the ledger's are: uniform."""
+    for number in range(first, first + count):
+        yield f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}{number:048x}:gray", {
+            "url": f"https://picsum.photos/id/{number}/300/200", "host": "picsum.photos", "pipeline": "gray@0123456789ab", "state": state, "run": 1, "attempts": 0,
+            "created_at": at, "queued_at": at, "changed_at": at, "first": {"catalog": catalog, "line": number}}
+
+
 def upsert(task):
+    """What admission must do at the least, as durable as it does it."""
     uri, database, first, count = task
     with pymongo.MongoClient(uri, w="majority", journal=True) as client:
         at = client.admin.command("hello")["localTime"]
-        changes = []
-        for number in range(first, first + count):
-            url = f"https://picsum.photos/id/{number}/300/200"
-            fields = {"url": url, "host": "picsum.photos", "pipeline": "gray@0123456789ab", "state": "done", "run": 1, "attempts": 0, "created_at": at,
-                      "queued_at": at, "changed_at": at, "first": {"catalog": "0123456789abcdef01234567", "line": number}}
-            # the key as the ledger's are: uniform
-            changes.append(pymongo.UpdateOne({"_id": f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}{number:048x}:gray"}, {"$setOnInsert": fields}, upsert=True))
+        changes = [pymongo.UpdateOne({"_id": key}, {"$setOnInsert": fields}, upsert=True) for key, fields in ledger(first, count, at, "queued", BARE)]
         client[database].urls.bulk_write(changes, ordered=False)
+
+
+def insert(task):
+    """A ledger that is there already; nothing is measured."""
+    uri, database, first, count = task
+    with pymongo.MongoClient(uri, w=1) as client:
+        at = client.admin.command("hello")["localTime"]
+        client[database].urls.insert_many([{"_id": key, **fields} for key, fields in ledger(first, count, at, "done", OLD)], ordered=False)
 
 
 class Sloth:

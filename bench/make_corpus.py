@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cuts and scales photographs as picsum does: make_corpus.py PHOTOS OUT [COUNT] [--kind KIND]
 
-PHOTOS: a folder of photographs, searched deeply. OUT gets COUNT (400) pictures of 150×150 to 1280×720, each of them unique, the same
-at every run. KIND: progressive (as picsum sends them: quality 75, 4:2:0, ten scans, EXIF with its id), sequential, png, webp, or mixed
+PHOTOS: a folder of photographs, searched deeply. OUT gets COUNT (400) pictures of 150×150 to 1280×720, each of them unique, also
+among kinds, the same at every run. KIND: progressive (as picsum sends them: quality 75, 4:2:0, ten scans, EXIF with its id), sequential, png, webp, or mixed
 (six in ten progressive, two sequential, one PNG, one WebP). Photographs are, for one, in Debian's lomiri-wallpapers-16.04 and -20.04:
 apt-get download PACKAGE && dpkg-deb -x PACKAGE*.deb PHOTOS"""
 import argparse
@@ -32,9 +32,9 @@ def load(source):
                 photos.append(image)
 
 
-def cut(number):
-    """The largest box of the wanted shape, less a random zoom, at a random place."""
-    rng = random.Random(SEED + number)
+def cut(kind, number):
+    """The largest box of the wanted shape, less a random zoom, at a random place; no two corpora have a picture in common."""
+    rng = random.Random(f"{SEED} {kind} {number}")
     photo, wanted, zoom = photos[number % len(photos)], rng.choice(SIZES), rng.uniform(1, 1.6)
     scale = min(photo.size[0] / wanted[0], photo.size[1] / wanted[1]) / zoom
     box = [side * scale for side in wanted]
@@ -53,7 +53,7 @@ def save(task):
     names = KINDS[kind]
     form = names[number % len(names)]
     path = folder / f"{number:05}.{SUFFIXES[form]}"
-    picture = cut(number)
+    picture = cut(kind, number)
     if form == "png":
         picture.save(path, "PNG", compress_level=6)
     elif form == "webp":
