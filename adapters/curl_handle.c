@@ -149,6 +149,8 @@ static bool set_callbacks(CURL *easy, struct gri_curl_slot *slot) {
     bool ok = true;
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_OPENSOCKETDATA, slot);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, gri_curl_socket_ended);
+    SET(CURLOPT_CLOSESOCKETDATA, slot->owner); /* a connection outlives the handle that made it */
     SET(CURLOPT_PREREQFUNCTION, before_request);
     SET(CURLOPT_PREREQDATA, slot);
     SET(CURLOPT_HEADERFUNCTION, take_header);

@@ -63,6 +63,8 @@ struct gri_curl {
     long active;                        /* transfers */
     struct gri_curl_slot *free;         /* as many as ever were active at once */
     struct gri_curl_settings *settings; /* held: what a new transfer takes */
+    struct gri_curl_watch **idle;       /* of connections that nobody uses, by socket; owned */
+    size_t idle_room;
     struct gri_log *log;
     struct gri_metrics *metrics;
     bool closing;
@@ -101,6 +103,8 @@ enum gri_status gri_curl_judge_status(int http_status, struct gri_error *error);
 /* curl_socket.c: libcurl's sockets and timer on the loop. */
 enum gri_status gri_curl_socket_open(struct gri_curl *fetcher, struct gri_error *error);
 void gri_curl_socket_close(struct gri_curl *fetcher);
+/* CURLOPT_CLOSESOCKETFUNCTION with the fetcher: libcurl is done with a connection. */
+int gri_curl_socket_ended(void *fetcher, curl_socket_t socket);
 /* A handle of the fetcher was closed; frees it with the last. */
 void gri_curl_handle_closed(struct gri_curl *fetcher);
 /* curl_fetcher.c: takes what libcurl has finished. */

@@ -139,6 +139,7 @@ static bool starts(const char *path, const char *with, const char **rest) {
 
 static bool misbehave(struct connection *connection, const char *path) {
     const char *rest;
+    if (starts(path, "/bye", &rest)) return ok(connection) && false;
     if (starts(path, "/truncated", &rest)) return body(connection, 200, 1000, 100, "") && false;
     if (starts(path, "/chunk-cut", &rest))
         return puts_to(connection, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc") && false;

@@ -20,6 +20,7 @@
  *   /drip                   200, a byte every 50 ms
  *   /reset /hang-up         reset / closed before any answer
  *   /not-http               a line of another protocol
+ *   /bye                    as /ok, and closed without having said so
  *   /last/N                 as /ok, once N such requests wait; the connection dies at its next request */
 #ifndef GRISAILLE_TESTS_RAW_SERVER_H
 #define GRISAILLE_TESTS_RAW_SERVER_H

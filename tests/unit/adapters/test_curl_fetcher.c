@@ -394,6 +394,45 @@ static void a_connection_that_idled_too_long_is_not_used_again(void **state) {
     assert_int_equal(raw_server_accepted(world->server), 2);
 }
 
+static void count_turn(uv_prepare_t *prepare) {
+    ++*(int *)prepare->data;
+}
+
+static void end_wait(uv_timer_t *timer) {
+    *(bool *)timer->data = true;
+}
+
+/* How often the loop turned in 200 ms. */
+static int turns_of(uv_loop_t *loop) {
+    int turns = 0;
+    bool over = false;
+    uv_prepare_t prepare;
+    uv_timer_t timer;
+    uv_prepare_init(loop, &prepare);
+    uv_timer_init(loop, &timer);
+    prepare.data = &turns;
+    timer.data = &over;
+    uv_prepare_start(&prepare, count_turn);
+    uv_timer_start(&timer, end_wait, 200, 0);
+    while (!over)
+        uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(loop, UV_RUN_NOWAIT);
+    return turns;
+}
+
+static void an_idle_connection_that_its_host_closes_is_left_alone(void **state) {
+    static const char *const farewells[] = {"/bye", "/lying"};
+    struct curl_world *world = *state;
+    for (int i = 0; i < 2; i++) {
+        curl_arrives(world, farewells[i]);
+        assert_in_range(turns_of(&world->loop), 1, 20);
+        curl_arrives(world, "/ok");
+        assert_int_equal(raw_server_accepted(world->server), i + 2);
+    }
+}
+
 static void a_connection_closed_as_it_is_used_again_costs_nothing(void **state) {
     struct curl_world *world = *state;
     curl_arrives(world, "/last/1");
@@ -496,6 +535,7 @@ int main(void) {
         IN_WORLD(connections_are_used_again),
         IN_WORLD(a_kept_connection_is_judged_again),
         IN_WORLD(a_connection_that_idled_too_long_is_not_used_again),
+        IN_WORLD(an_idle_connection_that_its_host_closes_is_left_alone),
         IN_WORLD(a_connection_closed_as_it_is_used_again_costs_nothing),
         IN_WORLD(a_pool_of_dead_connections_costs_nothing),
         IN_WORLD(many_at_once_are_each_answered_once),
