@@ -3,6 +3,8 @@
 #include "batch.h"
 #include <stdlib.h>
 
+enum { PATIENCE = 10 }; /* times wait_ms that a small batch waits for the one before it, once its own time is up */
+
 void gri_batch_init(struct gri_batch *batch, const struct gri_batch_options *options) {
     GRI_ASSERT(options->limit > 0 && options->capacity > 0 && options->flying_max > 0);
     *batch = (struct gri_batch){.options = *options};
@@ -33,19 +35,26 @@ static void flush_ready(struct gri_batch *batch);
 static void waited(void *arg) {
     struct gri_batch *batch = arg;
     batch->timer = NULL;
-    batch->due = true;
+    batch->waited++;
     flush_ready(batch);
 }
 
+static bool may_go(const struct gri_batch *batch) {
+    if (batch->count == 0 || batch->flying >= batch->options.flying_max) return false;
+    if (batch->count >= batch->options.limit) return true;
+    return batch->waited == GRI_BATCH_LATE || (batch->waited == GRI_BATCH_DUE && batch->flying == 0);
+}
+
 static void flush_ready(struct gri_batch *batch) {
-    while (batch->count > 0 && batch->flying < batch->options.flying_max && (batch->due || batch->count >= batch->options.limit))
+    while (may_go(batch))
         flush_one(batch);
     if (batch->count == 0) {
-        batch->due = false;
+        batch->waited = GRI_BATCH_FRESH;
         gri_timer_stop(batch->options.loop, batch->timer);
         batch->timer = NULL;
-    } else if (batch->timer == NULL && !batch->due) {
-        batch->timer = gri_timer_start(batch->options.loop, batch->options.wait_ms, waited, batch);
+    } else if (batch->timer == NULL && batch->waited != GRI_BATCH_LATE) {
+        int64_t wait_ms = batch->options.wait_ms * (batch->waited == GRI_BATCH_FRESH ? 1 : PATIENCE);
+        batch->timer = gri_timer_start(batch->options.loop, wait_ms, waited, batch);
     }
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Micro-batcher: collects items until there are `limit` of them or `wait_ms` has passed since the first, then hands them to
  * `flush`. At most `flying_max` flushes are out at once (the user reports each end with gri_batch_landed); meanwhile items
- * collect, up to `capacity`, which the user guarantees. Items are borrowed. Threads: the loop's. */
+ * collect, up to `capacity`, which the user guarantees. Fewer than `limit` wait besides, as Nagle's algorithm has it, until
+ * nothing is out or ten times `wait_ms` more have passed: the busier the server, the fuller the batches, and none is kept back
+ * by one that gets no answer. Items are borrowed. Threads: the loop's. */
 #ifndef GRISAILLE_BATCH_H
 #define GRISAILLE_BATCH_H
 
@@ -24,7 +26,7 @@ struct gri_batch {
     void **lent;  /* scratch of `limit` */
     size_t first, count, flying;
     struct gri_timer *timer;
-    bool due; /* the first has waited long enough */
+    enum { GRI_BATCH_FRESH, GRI_BATCH_DUE, GRI_BATCH_LATE } waited;
 };
 
 void gri_batch_init(struct gri_batch *batch, const struct gri_batch_options *options);

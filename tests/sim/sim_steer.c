@@ -286,7 +286,8 @@ static bool remove_urls(struct sim_world *world, struct sim_upkeep *upkeep) {
     struct sim_mongo *mongo = world->mongo;
     for (size_t i = 0; i < upkeep->key_count; i++) {
         const struct sim_url *url = sim_find_url(mongo, upkeep->keys[i]);
-        if (url && is_of_catalog(url, upkeep->catalog) && !links_other(url, upkeep)) remove_url(mongo, (size_t)(url - mongo->urls));
+        if (url && is_of_catalog(url, upkeep->catalog) && !links_other(url, upkeep))
+            remove_url(mongo, (size_t)(url - mongo->urls));
     }
     return true;
 }
