@@ -120,11 +120,12 @@ class Growth:
 
     def bulks(self, write, cluster, first, count):
         """Documents of the ledger's form, written by two processes, a thousand a bulk; how many a second."""
-        began = time.monotonic()
-        tasks = [(self.servers.mongo.uri, cluster.database, first + at, min(BULK, count - at)) for at in range(0, count, BULK)]
-        with concurrent.futures.ProcessPoolExecutor(2) as pool:
+        tasks = [(first + at, min(BULK, count - at)) for at in range(0, count, BULK)]
+        with concurrent.futures.ProcessPoolExecutor(2, initializer=connect, initargs=(self.servers.mongo.uri, cluster.database)) as pool:
+            list(pool.map(write, [(first, 0)] * 8))  # both are there, and connected
+            began = time.monotonic()
             list(pool.map(write, tasks, chunksize=max(1, min(100, len(tasks) // 8))))
-        return count / (time.monotonic() - began)
+            return count / (time.monotonic() - began)
 
     def catalog(self):
         count = int(10_000_000 * self.scale)
@@ -226,21 +227,27 @@ def ledger(first, count, at, state, catalog):
             "created_at": at, "queued_at": at, "changed_at": at, "first": {"catalog": catalog, "line": number}}
 
 
+def connect(uri, name):
+    global database
+    database = pymongo.MongoClient(uri, w="majority", journal=True)[name]
+
+
+def server_time():
+    return database.client.admin.command("hello")["localTime"]
+
+
 def upsert(task):
     """What admission must do at the least, as durable as it does it."""
-    uri, database, first, count = task
-    with pymongo.MongoClient(uri, w="majority", journal=True) as client:
-        at = client.admin.command("hello")["localTime"]
-        changes = [pymongo.UpdateOne({"_id": key}, {"$setOnInsert": fields}, upsert=True) for key, fields in ledger(first, count, at, "queued", BARE)]
-        client[database].urls.bulk_write(changes, ordered=False)
+    changes = [pymongo.UpdateOne({"_id": key}, {"$setOnInsert": fields}, upsert=True) for key, fields in ledger(*task, server_time(), "queued", BARE)]
+    if changes:
+        database.urls.bulk_write(changes, ordered=False)
 
 
 def insert(task):
     """A ledger that is there already; nothing is measured."""
-    uri, database, first, count = task
-    with pymongo.MongoClient(uri, w=1) as client:
-        at = client.admin.command("hello")["localTime"]
-        client[database].urls.insert_many([{"_id": key, **fields} for key, fields in ledger(first, count, at, "done", OLD)], ordered=False)
+    documents = [{"_id": key, **fields} for key, fields in ledger(*task, server_time(), "done", OLD)]
+    if documents:
+        database.urls.insert_many(documents, ordered=False)
 
 
 class Sloth:
