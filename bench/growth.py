@@ -96,7 +96,7 @@ class Growth:
     # --- parts
 
     def admission(self):
-        sample, found = max(5000, int(200_000 * self.scale)), {}
+        sample, found = max(40_000, int(200_000 * self.scale)), {}
         # room for all samples in the queue, for there is no worker; a catalog's share is a tenth of it
         cluster = self.fleet(**{"dispatch.window": 20 * sample})
         filled = 0
