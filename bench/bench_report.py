@@ -104,18 +104,37 @@ def split(told):
 
 
 def growth(told):
-    """What `make growth` found: one row a part."""
-    rows = []
-    for part, of in told.items():
-        found = "; ".join(f"{name.replace('_', ' ')}: {tell(value)}" for name, value in of.items() if name != "scale")
-        rows.append((part, of["scale"], found))
-    return table(("part", "scale", "found"), rows)
+    """What `make growth` found: a table a part."""
+    return "\n\n".join(f"**{part}**, `SCALE={of['scale']:g}`{GROWTH[part](of)}" for part, of in told.items())
 
 
-def tell(value):
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {tell(inner)}" for name, inner in value.items())
-    return f"{value:,}"
+def grown_admission(of):
+    rows = [(f"{int(urls):,}", f"{found['admitted_a_second']:,}", f"{found['bare_upserts_a_second']:,}", found["ratio"]) for urls, found in of.items() if urls != "scale"]
+    return ":\n\n" + table(("URLs in the ledger", "admitted a second", "bare upserts a second", "ratio"), rows)
+
+
+def grown_catalog(of):
+    counts = of["counts"]
+    rows = [(role, of["peak_memory_mib_at_a_tenth"][role], most) for role, most in of["peak_memory_mib"].items()]
+    return (f": {of['lines']:,} lines pushed in {of['push_seconds']:,} s and finished after {of['finished_seconds']:,} s, {of['lines_a_second']:,} a second "
+            f"({counts['accepted']:,} accepted, {counts['duplicate']:,} duplicates, {counts['dead']:,} dead letters).\n\n"
+            + table(("process", "most memory until a tenth, MiB", "in all, MiB"), rows))
+
+
+def grown_workers(of):
+    return f", {of['images']:,} images:\n\n" + table(("workers", "images a second"), list(of["images_a_second"].items()))
+
+
+def grown_hosts(of):
+    rows = list(of["images_a_second_beside_slow_hosts"].items())
+    return f", {of['images']:,} images of the fast host; it keeps {of['share'] * 100:.0f} % of its speed:\n\n" + table(("slow hosts beside it", "its images a second"), rows)
+
+
+def grown_idle(of):
+    return f", over {of['seconds']} s:\n\n" + table(("process", "% of a processor"), list(of["cpu_percent"].items()))
+
+
+GROWTH = {"admission": grown_admission, "catalog": grown_catalog, "workers": grown_workers, "hosts": grown_hosts, "idle": grown_idle}
 
 
 def setting(told):

@@ -345,6 +345,7 @@ struct gri_upkeep {
     struct gri_scheduler *scheduler;
     struct gri_pacer timer;
     struct gri_ledger_upkeep request;
+    int64_t began_ms; /* the request */
 };
 
 void gri_upkeep_init(struct gri_upkeep *upkeep, struct gri_scheduler *scheduler);

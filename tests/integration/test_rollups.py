@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Roll-ups become hours and days, and hours go after a while: whatever the span, the sums stay."""
+import collections
 import datetime
+import random
 
 import kit
 
@@ -65,8 +67,8 @@ def test_days_say_what_their_hours_said_and_hours_go_in_time(fleet):
     cluster.start("scheduler")
     kit.wait_until(lambda: (m := cluster.db.meta.find_one({"_id": "rollup"})) and m.get("kept") == (today - 3 * DAY).replace(tzinfo=None)
                    and m["days"] == today.replace(tzinfo=None), 60, lambda: (cluster.db.meta.find_one({"_id": "rollup"}), cluster.tails(20)))
-    # three days of hours, and that of today's slice
-    kit.wait_until(lambda: cluster.db.rollups.count_documents({"span": 3600000}) == 3 * 24 * 2 + 1, 60, "old hours are gone")
+    # three days of hours, beside that of today's slice once it is over
+    kit.wait_until(lambda: cluster.db.rollups.count_documents({"span": 3600000, "at": {"$lt": today}}) == 3 * 24 * 2, 60, "old hours are gone")
     assert cluster.db.rollups.count_documents({"span": 86400000}) == 6 * 2
     assert [by_day(cluster, **params) for params in asked] == whole
     # by the hour as long as there are hours, by the day before
@@ -85,3 +87,49 @@ def test_days_say_what_their_hours_said_and_hours_go_in_time(fleet):
         return found["executionStats"]
 
     assert plan(86400000)["totalDocsExamined"] == 6 and plan(86400000)["totalKeysExamined"] <= 20
+
+
+def finished(number, at):
+    """A URL of the ledger that became done then."""
+    return {"_id": f"{number:064x}:gray", "url": f"https://a.test/{number}", "host": f"h{number % 3}.test", "pipeline": "gray@0123456789ab", "state": "done", "run": 1,
+            "attempts": 1, "made": number % 5 > 0, "bytes": number, "ms": 3, "created_at": at - datetime.timedelta(seconds=number % 600), "changed_at": at, "done_at": at}
+
+
+def slice_of(at):
+    return at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
+
+
+def test_slices_are_the_sum_of_their_minutes_and_no_command_looks_at_more_than_one(fleet):
+    cluster = fleet(workers=0, schedulers=0, settings={"scheduler.upkeep_ms": 100})
+    now, dice = datetime.datetime.now(UTC), random.Random(7)
+    rows = [finished(number, now - datetime.timedelta(seconds=dice.uniform(1, 1500))) for number in range(3000)]
+    cluster.db.urls.insert_many(rows)
+    expected = collections.Counter((slice_of(each["done_at"]).replace(tzinfo=None), each["host"], "stored" if each["made"] else "duplicate_content") for each in rows)
+    minutes = collections.Counter(each["done_at"].replace(second=0, microsecond=0) for each in rows)
+    cluster.db.command("profile", 2)
+    cluster.start("scheduler")
+
+    def made():
+        return {(each["at"], each["host"], each["outcome"]): each["count"] for each in cluster.db.rollups.find({"span": 300000})}
+
+    kit.wait_until(lambda: made() == expected, 60, lambda: (made(), expected, cluster.tails(20)))
+    meta = cluster.db.meta.find_one({"_id": "rollup"})
+    assert slice_of(now) - datetime.timedelta(minutes=10) <= meta["until"].replace(tzinfo=UTC) <= slice_of(now)
+    # closed minutes are not read again, and none is read with another
+    kit.wait_until(lambda: cluster.db.meta.find_one({"_id": "rollup"})["minutes"].replace(tzinfo=UTC) >= now - datetime.timedelta(minutes=3), 60, "minutes are closed")
+    since = datetime.datetime.now(UTC)
+    kit.wait_until(lambda: len(reads(cluster.db, since)) >= 6, 60, "it goes on")
+    everything = reads(cluster.db, now)
+    cluster.db.command("profile", 0)
+    assert max(each["keysExamined"] for each in everything) <= max(minutes.values()) + 2
+    recent = sum(count for minute, count in minutes.items() if minute >= now - datetime.timedelta(minutes=4))
+    assert max(each["keysExamined"] for each in everything if each["ts"].replace(tzinfo=UTC) > since) <= recent
+    # stale sums are replaced: as if a scheduler had ended between a minute and its slice
+    newest = max(made())
+    cluster.db.rollups.update_one({"span": 300000, "at": newest[0], "host": newest[1], "outcome": newest[2]}, {"$set": {"count": 10**6}})
+    kit.wait_until(lambda: made() == expected, 60, lambda: (made(), expected))
+
+
+def reads(db, since):
+    """Commands that read URLs by the time at which they were finished."""
+    return list(db.system.profile.find({"ns": db.name + ".urls", "command.aggregate": "urls", "command.hint": "done", "ts": {"$gte": since}}))
