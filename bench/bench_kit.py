@@ -2,6 +2,7 @@
 """What measurements stand on: real servers, an origin that costs nearly nothing, and counts read from the kernel and the servers."""
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -23,12 +24,12 @@ class Nginx(kit.Process):
     """The origin of the measurements: files in memory, sent by sendfile, connections kept."""
 
     CONFIG = """
-        daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
+        daemon off; worker_processes 1; worker_rlimit_nofile {descriptors}; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;
         events {{ worker_connections 2048; }}
         http {{
             types {{ image/jpeg jpg; image/png png; image/webp webp; }}
             access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 1000000; keepalive_timeout 60s; etag off;
-            open_file_cache max=50000 inactive=1h; open_file_cache_valid 1h;
+            open_file_cache max={kept} inactive=1h; open_file_cache_valid 1h;
             client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
             server {{ listen 127.0.0.1:{port} backlog=1024; root {files}; }}
         }}"""
@@ -36,7 +37,8 @@ class Nginx(kit.Process):
     def __init__(self, folder, files):
         self.port = kit.free_port()
         config = pathlib.Path(folder) / "nginx.conf"
-        config.write_text(self.CONFIG.format(folder=folder, files=files, port=self.port))
+        descriptors = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
+        config.write_text(self.CONFIG.format(folder=folder, files=files, port=self.port, descriptors=descriptors, kept=descriptors // 2))
         super().__init__("nginx", [shutil.which("nginx") or "/usr/sbin/nginx", "-c", config, "-p", folder, "-e", f"{folder}/nginx-error.log"], folder)
         self.base = f"http://127.0.0.1:{self.port}"
         self.ca = "/etc/ssl/certs/ca-certificates.crt"
