@@ -99,20 +99,33 @@ def slice_of(at):
     return at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
 
 
+def hour_of(at):
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def test_slices_are_the_sum_of_their_minutes_and_no_command_looks_at_more_than_one(fleet):
     cluster = fleet(workers=0, schedulers=0, settings={"scheduler.upkeep_ms": 100})
     now, dice = datetime.datetime.now(UTC), random.Random(7)
     rows = [finished(number, now - datetime.timedelta(seconds=dice.uniform(1, 1500))) for number in range(3000)]
     cluster.db.urls.insert_many(rows)
-    expected = collections.Counter((slice_of(each["done_at"]).replace(tzinfo=None), each["host"], "stored" if each["made"] else "duplicate_content") for each in rows)
     minutes = collections.Counter(each["done_at"].replace(second=0, microsecond=0) for each in rows)
     cluster.db.command("profile", 2)
     cluster.start("scheduler")
 
-    def made():
-        return {(each["at"], each["host"], each["outcome"]): each["count"] for each in cluster.db.rollups.find({"span": 300000})}
+    def made_and_expected():
+        """By slices, and by the hour where the slices are summed and gone."""
+        hours = list(cluster.db.rollups.find({"span": 3600000}))
+        summed = {each["at"] for each in hours}
+        found = hours + [each for each in cluster.db.rollups.find({"span": 300000}) if hour_of(each["at"]) not in summed]
+        finished_at = [(each["done_at"].replace(tzinfo=None), each["host"], "stored" if each["made"] else "duplicate_content") for each in rows]
+        expected = collections.Counter((hour_of(at) if hour_of(at) in summed else slice_of(at), host, outcome) for at, host, outcome in finished_at)
+        return {(each["at"], each["host"], each["outcome"]): each["count"] for each in found}, expected
 
-    kit.wait_until(lambda: made() == expected, 60, lambda: (made(), expected, cluster.tails(20)))
+    def right():
+        made, expected = made_and_expected()
+        return made == expected
+
+    kit.wait_until(right, 60, lambda: (made_and_expected(), cluster.tails(20)))
     meta = cluster.db.meta.find_one({"_id": "rollup"})
     assert slice_of(now) - datetime.timedelta(minutes=10) <= meta["until"].replace(tzinfo=UTC) <= slice_of(now)
     # closed minutes are not read again, and none is read with another
@@ -125,9 +138,9 @@ def test_slices_are_the_sum_of_their_minutes_and_no_command_looks_at_more_than_o
     recent = sum(count for minute, count in minutes.items() if minute >= now - datetime.timedelta(minutes=4))
     assert max(each["keysExamined"] for each in everything if each["ts"].replace(tzinfo=UTC) > since) <= recent
     # stale sums are replaced: as if a scheduler had ended between a minute and its slice
-    newest = max(made())
+    newest = max(made_and_expected()[0])
     cluster.db.rollups.update_one({"span": 300000, "at": newest[0], "host": newest[1], "outcome": newest[2]}, {"$set": {"count": 10**6}})
-    kit.wait_until(lambda: made() == expected, 60, lambda: (made(), expected))
+    kit.wait_until(right, 60, made_and_expected)
 
 
 def reads(db, since):
