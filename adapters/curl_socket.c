@@ -66,7 +66,7 @@ static void ready(uv_poll_t *poll, int status, int events) {
     struct gri_curl *fetcher = watch->owner;
     int flags = status < 0 ? CURL_CSELECT_ERR : 0, running = 0;
     if (status < 0) watch->polled = 0; /* libuv has stopped */
-    if (watch->idle) { /* its host has closed it: libcurl sees that when it wants it again */
+    if (watch->idle) {                 /* its host has closed it: libcurl sees that when it wants it again */
         (void)uv_poll_stop(poll);
         watch->polled = 0;
         return;

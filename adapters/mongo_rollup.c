@@ -48,7 +48,7 @@ static void append_merge(bson_t *pipeline, const char *position, int64_t slice_m
 
 /* What became done or dead in the minute. One that was fetched anew began when that was asked for; where its host had nothing
  * new, or would not say, nothing was stored. */
-static bson_t *finished_pipeline(int64_t from_ms, int64_t to_ms) {
+static bson_t *finished_pipeline(int64_t from_ms) {
     bson_t *took =
         BCON_NEW("$subtract", "[", "$done_at", "{", "$cond", "[", "$renewed", "$renew.at", "$created_at", "]", "}", "]");
     bson_t *made = BCON_NEW("$cond", "[", "{", "$eq", "[", "{", "$cond", "[", "$renewed", "$renew.made", "$made", "]", "}",
@@ -62,13 +62,14 @@ static bson_t *finished_pipeline(int64_t from_ms, int64_t to_ms) {
     bson_t *reason = BCON_NEW("$ifNull", "[", "$error.reason", "{", "$cond", "[", "$renewed", "{", "$ifNull", "[",
                               "$renew.reason", "", "]", "}", "", "]", "}", "]");
     bson_t *pipeline = BCON_NEW(
-        "0", "{", "$match", "{", "done_at", "{", "$gte", BCON_DATE_TIME(from_ms), "$lt", BCON_DATE_TIME(to_ms), "}", "}", "}", //
-        "1", "{", "$set", "{", "renewed", "{", "$eq", "[", "$renew.done_at", "$done_at", "]", "}", "}", "}",                   //
-        "2", "{", "$group", "{",                                                                                               //
-        "_id", "{", "host", "$host",                                                                                           //
-        "pipeline", "{", "$arrayElemAt", "[", "{", "$split", "[", "$pipeline", "@", "]", "}", BCON_INT32(0), "]", "}",         //
-        "outcome", BCON_DOCUMENT(outcome), "reason", BCON_DOCUMENT(reason), "}",                                               //
-        "count", "{", "$sum", BCON_INT64(1), "}",                                                                              //
+        "0", "{", "$match", "{", "done_at", "{", "$gte", BCON_DATE_TIME(from_ms), "$lt", BCON_DATE_TIME(from_ms + MINUTE_MS), "}",
+        "}", "}",                                                                                                      //
+        "1", "{", "$set", "{", "renewed", "{", "$eq", "[", "$renew.done_at", "$done_at", "]", "}", "}", "}",           //
+        "2", "{", "$group", "{",                                                                                       //
+        "_id", "{", "host", "$host",                                                                                   //
+        "pipeline", "{", "$arrayElemAt", "[", "{", "$split", "[", "$pipeline", "@", "]", "}", BCON_INT32(0), "]", "}", //
+        "outcome", BCON_DOCUMENT(outcome), "reason", BCON_DOCUMENT(reason), "}",                                       //
+        "count", "{", "$sum", BCON_INT64(1), "}",                                                                      //
         "bytes", "{", "$sum", "{", "$cond", "[", "{", "$and", "[", "$renewed", "{", "$in", "[", "$renew.outcome", "[",
         "unchanged", "failed", "]", "]", "}", "]", "}", BCON_INT64(0), "$bytes", "]", "}", "}", "ms", "{", "$sum", "$ms", "}", //
         "total_ms", "{", "$sum", BCON_DOCUMENT(took), "}",                                                                     //
@@ -83,10 +84,10 @@ static bson_t *finished_pipeline(int64_t from_ms, int64_t to_ms) {
 }
 
 /* Tries that failed in the minute and were not the last. */
-static bson_t *attempts_pipeline(int64_t from_ms, int64_t to_ms) {
+static bson_t *attempts_pipeline(int64_t from_ms) {
     bson_t *pipeline =
         BCON_NEW("0", "{", "$match", "{", "event", "attempt_failed", "time", "{", "$gte", BCON_DATE_TIME(from_ms), "$lt",
-                 BCON_DATE_TIME(to_ms), "}", "}", "}", //
+                 BCON_DATE_TIME(from_ms + MINUTE_MS), "}", "}", "}", //
                  "1", "{", "$group", "{", "_id", "{", "host", "$host", "pipeline", "{", "$ifNull", "[", "{", "$arrayElemAt", "[",
                  "{", "$split", "[", "$key", ":", "]", "}", BCON_INT32(1), "]", "}", "", "]", "}", "outcome", "retry", "reason",
                  "{", "$ifNull", "[", "$reason", "", "]", "}", "}", "count", "{", "$sum", BCON_INT64(1), "}", "bytes", "{",
@@ -96,11 +97,11 @@ static bson_t *attempts_pipeline(int64_t from_ms, int64_t to_ms) {
 }
 
 static enum gri_status make_minute(const struct gri_mongo_session *session, int64_t from_ms, struct gri_error *error) {
-    enum gri_status status = gri_mongo_aggregate(session, GRI_MONGO_URLS, finished_pipeline(from_ms, from_ms + MINUTE_MS),
+    enum gri_status status = gri_mongo_aggregate(session, GRI_MONGO_URLS, finished_pipeline(from_ms),
                                                  BCON_NEW("hint", GRI_INDEX_URLS_DONE), nothing, NULL, error);
     if (status != GRI_OK) return status;
-    return gri_mongo_aggregate(session, GRI_MONGO_EVENTS, attempts_pipeline(from_ms, from_ms + MINUTE_MS),
-                               BCON_NEW("hint", GRI_INDEX_EVENTS_EVENT), nothing, NULL, error);
+    return gri_mongo_aggregate(session, GRI_MONGO_EVENTS, attempts_pipeline(from_ms), BCON_NEW("hint", GRI_INDEX_EVENTS_EVENT),
+                               nothing, NULL, error);
 }
 
 /* All parts of [from_ms, from_ms + span_ms), summed. */
